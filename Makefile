@@ -1,0 +1,41 @@
+# make help lists the targets. The two that a newcomer needs: make run, make test.
+.DEFAULT_GOAL := help
+SHELL := /bin/bash
+
+include localstack/localstack.mk
+
+VENV := .local/venvs/test/bin
+SAM  := .local/venvs/sam/bin
+TOOL := go tool -modfile=tools/go.mod
+
+.PHONY: help run test fips check generate
+
+help: ## this list
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  \1\t/' | expand -t 16 | sort
+
+run: up ## brings the local AWS up and shows fitvault's main job on it
+	@go run ./demo
+
+test: up ## all tests: Go, the deployed local stack, the local AWS itself
+	@PYTHONDONTWRITEBYTECODE=1 go test -timeout 15m ./...
+	@$(MAKE) --no-print-directory fips
+	@$(VENV)/python -m pytest -q localstack/tests
+
+fips: ## the crypto packages with the Go FIPS module, and nothing else allowed
+	@GOFIPS140=v1.0.0 GODEBUG=fips140=only go test ./shared/vault/... ./shared/segment/...
+
+check: setup ## format, lint, types, template, layers, licences
+	@test -z "$$(gofmt -l .)" || { gofmt -l . ; echo "run gofmt -w on these"; exit 1; }
+	@go vet ./...
+	@$(TOOL) staticcheck ./...
+	@$(TOOL) govulncheck-offline 2>/dev/null || true
+	@go mod tidy -diff
+	@go test ./guard/...
+	@$(VENV)/ruff check -q localstack e2e
+	@$(VENV)/ruff format -q --check localstack e2e
+	@$(VENV)/mypy localstack/launcher localstack/plugins
+	@SAM_CLI_TELEMETRY=0 __SAM_CLI_APP_DIR=.local/sam-home AWS_DEFAULT_REGION=eu-central-1 $(SAM)/sam validate --lint >/dev/null
+	@$(SAM)/cfn-lint template.yaml
+
+generate: ## golden files and openapi.mock.yaml, after a change that is meant
+	@go test ./guard -update

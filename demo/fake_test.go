@@ -1,0 +1,186 @@
+package main
+
+import (
+	"bytes"
+	"encoding/base64"
+	"encoding/json"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/golang-jwt/jwt/v5"
+	"github.com/stretchr/testify/require"
+
+	"fitvault/shared/auditlog"
+)
+
+const (
+	testUser      = "aaaaaaaaaaaaaaaaaaaaaaaaaa"
+	testRecording = "bbbbbbbbbbbbbbbbbbbbbbbbbb"
+)
+
+// fake is an API and a DynamoDB that hold what one run of the demo needs.
+type fake struct {
+	t        *testing.T
+	server   *httptest.Server
+	points   []json.RawMessage // as sent
+	document []byte            // as sent
+	requests []string          // ids of the requests that it answered
+	change   map[string]answer // "METHOD path", "METHOD path original" or DynamoDB operation → what to answer instead
+}
+
+type answer struct {
+	status int
+	body   string
+}
+
+func newFake(t *testing.T) *fake {
+	f := &fake{t: t, change: map[string]answer{}}
+	mux := http.NewServeMux()
+	mux.HandleFunc("PUT /v1/users/me/consents/collection", func(w http.ResponseWriter, r *http.Request) {
+		writeJSON(w, map[string]any{"user": testUser, "state": "active", "purpose": "collection", "given": true})
+	})
+	mux.HandleFunc("POST /v1/users/me/recordings", func(w http.ResponseWriter, r *http.Request) {
+		require.Equal(t, "application/vnd.garmin.tcx+xml", r.Header.Get("Content-Type"))
+		f.document, _ = io.ReadAll(r.Body)
+		w.WriteHeader(http.StatusCreated)
+		writeJSON(w, f.entry())
+	})
+	mux.HandleFunc("GET /v1/users/me/recordings", func(w http.ResponseWriter, r *http.Request) {
+		writeJSON(w, map[string]any{"items": []any{map[string]any{"id": "another"}, f.entry()}})
+	})
+	mux.HandleFunc("GET /v1/users/me/recordings/"+testRecording, func(w http.ResponseWriter, r *http.Request) {
+		if r.Header.Get("Accept") == "application/vnd.garmin.tcx+xml" {
+			_, _ = w.Write(f.document)
+			return
+		}
+		writePage(w, r, []json.RawMessage{
+			[]byte(`{"time": "2022-07-16T16:08:25Z", "heart_rate": 90}`),
+			[]byte(`{"time": "2022-07-16T16:18:25Z"}`),
+			[]byte(`{"time": "2022-07-16T16:28:25Z", "heart_rate": 110}`),
+		}, "trackpoints", 2)
+	})
+	mux.HandleFunc("POST /v1/users/me/readings", func(w http.ResponseWriter, r *http.Request) {
+		require.NoError(t, json.NewDecoder(r.Body).Decode(&f.points))
+		results := make([]map[string]any, len(f.points))
+		for i := range results {
+			results[i] = map[string]any{"index": i, "status": "accepted"}
+		}
+		writeJSON(w, map[string]any{"results": results})
+	})
+	mux.HandleFunc("GET /v1/users/me/readings", func(w http.ResponseWriter, r *http.Request) {
+		require.Equal(t, []string{"omh:heart-rate", "omh:step-count"}, r.URL.Query()["type"])
+		size, _ := strconv.Atoi(r.URL.Query().Get("page_size"))
+		writePage(w, r, f.points, "items", size)
+	})
+	mux.HandleFunc("POST /{$}", f.dynamo)
+	f.server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		name := r.Method + " " + strings.TrimPrefix(r.URL.Path, "/v1")
+		if operation := r.Header.Get("X-Amz-Target"); operation != "" {
+			_, name, _ = strings.Cut(operation, ".")
+		} else {
+			require.Equal(t, "app-key", r.Header.Get("x-api-key"))
+			require.Contains(t, r.Header.Get("Authorization"), "Bearer ")
+			f.requests = append(f.requests, "request-"+strconv.Itoa(len(f.requests)))
+			w.Header().Set("X-Request-Id", f.requests[len(f.requests)-1])
+		}
+		if r.Header.Get("Accept") == "application/vnd.garmin.tcx+xml" {
+			name += " original"
+		}
+		if a, ok := f.change[name]; ok {
+			w.WriteHeader(a.status)
+			_, _ = io.WriteString(w, a.body)
+			return
+		}
+		mux.ServeHTTP(w, r)
+	}))
+	t.Cleanup(f.server.Close)
+	return f
+}
+
+func (f *fake) entry() map[string]any {
+	return map[string]any{"id": testRecording, "sport": "Other", "start": "2022-07-16T16:08:25Z", "end": "2022-07-16T17:04:25Z",
+		"trackpoints": 3, "size": len(f.document), "media_type": "application/vnd.garmin.tcx+xml"}
+}
+
+func writeJSON(w http.ResponseWriter, v any) { _ = json.NewEncoder(w).Encode(v) }
+
+// writePage answers a list whose page token is the place in it.
+func writePage(w http.ResponseWriter, r *http.Request, all []json.RawMessage, name string, size int) {
+	from, _ := strconv.Atoi(r.URL.Query().Get("page_token"))
+	to := min(from+size, len(all))
+	page := map[string]any{name: all[from:to]}
+	if to < len(all) {
+		page["next_page_token"] = strconv.Itoa(to)
+	}
+	writeJSON(w, page)
+}
+
+// sealedPiece has the form of a sealed piece and holds nothing.
+func sealedPiece(size int) []byte {
+	b := []byte{1, 1}
+	b = append(append(b, 8), "data-key"...)
+	b = append(append(b, 10), "writer-key"...)
+	return append(b, bytes.Repeat([]byte{0xA5}, size)...)
+}
+
+func (f *fake) dynamo(w http.ResponseWriter, r *http.Request) {
+	w.Header().Set("Content-Type", "application/x-amz-json-1.0")
+	sealed := func(item string) map[string]any {
+		return map[string]any{"owner": map[string]any{"S": testUser}, "item": map[string]any{"S": item},
+			"sealed": map[string]any{"B": base64.StdEncoding.EncodeToString(sealedPiece(1000))}}
+	}
+	switch r.Header.Get("X-Amz-Target") {
+	case "DynamoDB_20120810.Query":
+		writeJSON(w, map[string]any{"Items": []any{sealed("2022-07-16#cccc")}})
+	case "DynamoDB_20120810.GetItem":
+		writeJSON(w, map[string]any{"Item": sealed("recording#" + testRecording)})
+	case "DynamoDB_20120810.Scan":
+		items := []any{f.event("somebody-else", "readings.read")} // not of this run
+		for i, id := range f.requests {
+			items = append(items, f.event(id, []string{"consents.write", "readings.read"}[min(i, 1)]))
+		}
+		writeJSON(w, map[string]any{"Items": items})
+	default:
+		f.t.Errorf("the demo asked for %s", r.Header.Get("X-Amz-Target"))
+	}
+}
+
+func (f *fake) event(request, action string) any {
+	caller := testUser
+	if action == "consents.write" {
+		caller = "identity#abc"
+	}
+	id, err := auditlog.NewID(time.Now(), noBits{})
+	require.NoError(f.t, err)
+	text, err := json.Marshal(map[string]any{"id": id, "time": "2026-05-04T07:25:00.5Z", "request": request, "action": action,
+		"caller": caller, "outcome": "allowed", "reasons": []string{"owner"}, "records": 3})
+	require.NoError(f.t, err)
+	return map[string]any{"event": map[string]any{"S": string(text)}}
+}
+
+// token is an access token that ends at a time.
+func token(t *testing.T, ends time.Time) string {
+	signed, err := jwt.NewWithClaims(jwt.SigningMethodHS256, jwt.RegisteredClaims{ExpiresAt: jwt.NewNumericDate(ends)}).SignedString([]byte("any"))
+	require.NoError(t, err)
+	return signed
+}
+
+// stackJSON is what make up would write for the fake.
+func (f *fake) stackJSON(ends time.Time) []byte {
+	b, err := json.Marshal(map[string]any{
+		"api":         f.server.URL + "/v1",
+		"api_key":     "app-key",
+		"users":       map[string]any{"ada": map[string]any{"name": "ada@example.com", "access_token": token(f.t, ends)}},
+		"endpoints":   map[string]any{"aws": f.server.URL},
+		"region":      "eu-central-1",
+		"credentials": map[string]any{"access_key_id": "local-operator", "secret_access_key": "local-operator-secret"},
+		"outputs":     map[string]any{"ReadingsTable": "readings", "AuditEventsTable": "events"},
+	})
+	require.NoError(f.t, err)
+	return b
+}

@@ -1,0 +1,114 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"net/http"
+
+	"fitvault/shared/access"
+	"fitvault/shared/auditlog"
+	"fitvault/shared/edge"
+	"fitvault/shared/fault"
+	"fitvault/shared/intake"
+	"fitvault/shared/openmhealth"
+)
+
+const scopeWrite = "fitvault/readings.write"
+
+type handler struct{ intake *intake.Intake }
+
+func (h handler) routes() []edge.Route {
+	return []edge.Route{
+		{Method: http.MethodPost, Resource: "/users/{user}/readings", Scope: scopeWrite, Action: access.ReadingsWrite,
+			Types: []string{"application/json"}, MaxBody: openmhealth.Intake.Bytes, Handle: h.postReadings},
+		{Method: http.MethodPost, Resource: "/users/{user}/recordings", Scope: scopeWrite, Action: access.RecordingsWrite,
+			Types: []string{intake.MediaTCX}, MaxBody: intake.MaxDocument, Handle: h.postRecording},
+	}
+}
+
+func (h handler) postReadings(w http.ResponseWriter, r *http.Request, c *edge.Call) error {
+	request, err := newRequest(r, c)
+	if err != nil {
+		return err
+	}
+	results, err := h.intake.Readings(r.Context(), request)
+	if err != nil {
+		return err
+	}
+	answer := struct {
+		Results []result `json:"results"`
+	}{make([]result, len(results))}
+	for i, v := range results {
+		answer.Results[i] = result{Index: v.Index, Status: "accepted", ID: v.ID}
+		if !v.Accepted {
+			answer.Results[i] = result{Index: v.Index, Status: "invalid", Pointer: &v.Pointer, Rule: v.Rule}
+		}
+	}
+	return writeJSON(w, http.StatusOK, answer)
+}
+
+// result is one record's verdict on the wire. Pointer is present, even if it is
+// "" (the record itself), on every invalid one.
+type result struct {
+	Index   int     `json:"index"`
+	Status  string  `json:"status"`
+	ID      string  `json:"id,omitempty"`
+	Pointer *string `json:"pointer,omitempty"`
+	Rule    string  `json:"rule,omitempty"`
+}
+
+func (h handler) postRecording(w http.ResponseWriter, r *http.Request, c *edge.Call) error {
+	request, err := newRequest(r, c)
+	if err != nil {
+		return err
+	}
+	e, err := h.intake.Recording(r.Context(), request)
+	if err != nil {
+		return err
+	}
+	w.Header().Set("Location", "/v1/users/"+c.Owner.User.String()+"/recordings/"+e.ID)
+	return writeJSON(w, http.StatusCreated, map[string]any{
+		"id": e.ID, "sport": e.Sport, "start": e.Start, "end": e.End, "trackpoints": e.Trackpoints})
+}
+
+func newRequest(r *http.Request, c *edge.Call) (intake.Request, error) {
+	key, err := idempotencyKey(r.Header)
+	if err != nil {
+		return intake.Request{}, err
+	}
+	return intake.Request{
+		Owner: c.Owner.User.String(), DataKey: c.Owner.DataKey, Client: c.Principal.Client, IdempotencyKey: key, Body: c.Body(),
+		Record: func(ctx context.Context, manifest string, records int) error {
+			return c.Audit(ctx, auditlog.Event{Manifest: manifest, Records: records})
+		},
+	}, nil
+}
+
+// idempotencyKey is one printable ASCII text of at most 255 characters, as
+// draft-ietf-httpapi-idempotency-key-header's examples; "" where there is none.
+func idempotencyKey(h http.Header) (string, error) {
+	values := h.Values("Idempotency-Key")
+	if len(values) == 0 {
+		return "", nil
+	}
+	if len(values) > 1 || len(values[0]) == 0 || len(values[0]) > 255 {
+		return "", fault.New(fault.BadRequest, "idempotency key is repeated, empty or too long")
+	}
+	for _, b := range []byte(values[0]) {
+		if b < 0x20 || b > 0x7e {
+			return "", fault.New(fault.BadRequest, "idempotency key is not printable ASCII")
+		}
+	}
+	return values[0], nil
+}
+
+func writeJSON(w http.ResponseWriter, status int, v any) error {
+	b, err := json.Marshal(v)
+	if err != nil {
+		return fault.Wrap(fault.Internal, "answer cannot be encoded", err)
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(status)
+	_, err = w.Write(b)
+	return err
+}

@@ -1,0 +1,108 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net"
+	"net/http"
+	"net/url"
+	"time"
+
+	"fitvault/shared/access"
+	"fitvault/shared/edge"
+	"fitvault/shared/keyring"
+)
+
+// maxParameter is what a standard SSM parameter holds; a user pool publishes
+// two keys, some 900 bytes.
+const maxParameter = 4 << 10
+
+type keeper struct {
+	deployment string
+	keysURL    string
+	http       *http.Client
+	parameter  interface {
+		Put(ctx context.Context, value string) error
+	}
+	store interface {
+		PutServiceKey(ctx context.Context, name string, w keyring.Wrapped) (bool, error)
+	}
+	kms interface {
+		NewKey(ctx context.Context, purpose string, encryptionContext map[string]string) ([]byte, error)
+	}
+	now  func() time.Time
+	rand io.Reader
+}
+
+// run does both jobs, also where one fails, and returns what went wrong.
+func (k keeper) run(ctx context.Context) error {
+	return errors.Join(k.serviceKeys(ctx), k.tokenKeys(ctx))
+}
+
+// serviceKeys makes the service keys that do not exist yet: the requests and
+// pages keys, and the writer keys of this and the next month.
+func (k keeper) serviceKeys(ctx context.Context) error {
+	now := k.now().UTC()
+	firstOfNext := time.Date(now.Year(), now.Month()+1, 1, 0, 0, 0, 0, time.UTC)
+	var failed []error
+	for _, key := range []struct{ name, purpose string }{
+		{keyring.RequestsKeyName, keyring.PurposeRequests},
+		{keyring.PagesKeyName, keyring.PurposePages},
+		{keyring.WriterKeyName(keyring.WriterKeyID(now)), keyring.PurposeWriter},
+		{keyring.WriterKeyName(keyring.WriterKeyID(firstOfNext)), keyring.PurposeWriter},
+	} {
+		failed = append(failed, k.serviceKey(ctx, key.name, key.purpose))
+	}
+	return errors.Join(failed...)
+}
+
+func (k keeper) serviceKey(ctx context.Context, name, purpose string) error {
+	id, err := access.NewUserID(k.rand)
+	if err != nil {
+		return err
+	}
+	blob, err := k.kms.NewKey(ctx, purpose, keyring.Context(k.deployment, id.String(), purpose))
+	if err != nil {
+		return err
+	}
+	// Where the name is taken, the key just made is dropped: it wraps nothing.
+	_, err = k.store.PutServiceKey(ctx, name, keyring.Wrapped{ID: id.String(), Blob: blob})
+	return err
+}
+
+// tokenKeys copies the user pool's keys to the parameter. Keys that do not read
+// as a key set replace nothing: the functions go on with those that they have.
+func (k keeper) tokenKeys(ctx context.Context) error {
+	u, err := url.Parse(k.keysURL)
+	if err != nil || u.Scheme != "https" && !loopback(u) {
+		return errors.New("token keys must come over https")
+	}
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, u.String(), nil)
+	if err != nil {
+		return errors.New("token keys URL is not usable")
+	}
+	response, err := k.http.Do(request)
+	if err != nil {
+		return errors.New("token keys cannot be fetched")
+	}
+	defer func() { _ = response.Body.Close() }()
+	text, err := io.ReadAll(io.LimitReader(response.Body, maxParameter+1))
+	if err != nil || response.StatusCode != http.StatusOK || len(text) > maxParameter {
+		return errors.New("token keys cannot be fetched")
+	}
+	if _, err := edge.ParseJWKS(string(text)); err != nil {
+		return errors.New("what was fetched is not a set of token keys")
+	}
+	return k.parameter.Put(ctx, string(text))
+}
+
+// loopback allows plain HTTP where it cannot leave the machine.
+func loopback(u *url.URL) bool {
+	ip := net.ParseIP(u.Hostname())
+	return u.Scheme == "http" && ip != nil && ip.IsLoopback()
+}
+
+func refuseRedirect(*http.Request, []*http.Request) error {
+	return errors.New("token keys do not move")
+}

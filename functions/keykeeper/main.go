@@ -1,0 +1,36 @@
+// Command keykeeper keeps the keys that the other functions read: the user
+// pool's token keys in one SSM parameter, and the service keys, made wrapped,
+// in the Keys table. It runs after each deployment and every hour.
+package main
+
+import (
+	"context"
+	"crypto/rand"
+	"net/http"
+	"time"
+
+	"github.com/aws/aws-lambda-go/lambda"
+
+	"fitvault/shared/boot"
+	"fitvault/shared/dynamo"
+	"fitvault/shared/keyring"
+)
+
+func main() {
+	aws := boot.Load(context.Background())
+	k := keeper{
+		deployment: boot.Env("DEPLOYMENT"),
+		keysURL:    boot.Env("TOKEN_KEYS_URL"),
+		http:       &http.Client{Timeout: 5 * time.Second, CheckRedirect: refuseRedirect},
+		parameter:  aws.Parameter(boot.Env("TOKEN_KEYS_PARAMETER")),
+		store:      aws.Tables(dynamo.Tables{Keys: boot.Env("KEYS_TABLE")}),
+		kms: aws.Keys(map[string]string{
+			keyring.PurposeRequests: boot.Env("SERVICE_KEY_ARN"),
+			keyring.PurposePages:    boot.Env("SERVICE_KEY_ARN"),
+			keyring.PurposeWriter:   boot.Env("WRITER_KEY_ARN"),
+		}),
+		now:  time.Now,
+		rand: rand.Reader,
+	}
+	lambda.Start(k.run)
+}

@@ -1,0 +1,54 @@
+package main
+
+import (
+	"context"
+	"iter"
+	"net/http"
+	"time"
+
+	"fitvault/shared/access"
+	"fitvault/shared/dynamo"
+	"fitvault/shared/edge"
+	"fitvault/shared/vault"
+)
+
+const scopeRead = "fitvault/readings.read"
+
+// blocks reads an owner's sealed pieces, strongly consistent: Between yields
+// those with first ≤ item < end in order; Get returns one, or false.
+type blocks interface {
+	Between(ctx context.Context, owner, first, end string) iter.Seq2[dynamo.Sealed, error]
+	Get(ctx context.Context, owner, item string) ([]byte, bool, error)
+}
+
+// documents reads sealed originals by object id.
+type documents interface {
+	Get(ctx context.Context, id string) ([]byte, error)
+}
+
+// keys hands out what readers may use.
+type keys interface {
+	Private(ctx context.Context, owner, keyID string) (vault.PrivateKey, error)
+	Writer(ctx context.Context, id string) (vault.WriterKey, error)
+	Pages(ctx context.Context) (vault.PagesKey, error)
+}
+
+type handler struct {
+	deployment string
+	blocks     blocks
+	documents  documents
+	keys       keys
+	now        func() time.Time
+}
+
+func (h handler) routes() []edge.Route {
+	page := []edge.Parameter{{Name: "page_size"}, {Name: "page_token"}}
+	return []edge.Route{
+		{Method: http.MethodGet, Resource: "/users/{user}/readings", Scope: scopeRead, Action: access.ReadingsRead,
+			Query: append([]edge.Parameter{{Name: "type", Repeat: true}, {Name: "from"}, {Name: "to"}}, page...), Handle: h.getReadings},
+		{Method: http.MethodGet, Resource: "/users/{user}/recordings", Scope: scopeRead, Action: access.RecordingsRead,
+			Query: page, Handle: h.listRecordings},
+		{Method: http.MethodGet, Resource: "/users/{user}/recordings/{id}", Scope: scopeRead, Action: access.RecordingsRead,
+			Query: page, Handle: h.getRecording},
+	}
+}

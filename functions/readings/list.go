@@ -1,0 +1,278 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"net/http"
+	"net/url"
+	"sort"
+	"strings"
+	"time"
+
+	"fitvault/shared/auditlog"
+	"fitvault/shared/edge"
+	"fitvault/shared/fault"
+	"fitvault/shared/intake"
+	"fitvault/shared/openmhealth"
+	"fitvault/shared/reading"
+	"fitvault/shared/segment"
+)
+
+// maxOpened bounds the sealed bytes that one request opens. A list over years
+// comes in more pages, some of which may be short.
+const maxOpened = 16 << 20
+
+// filter is what GET readings asks for.
+type filter struct {
+	types    map[reading.Type]bool // none: all
+	from, to time.Time             // from ≤ start < to; zero: open
+}
+
+// served is the types that may be asked for, whatever their version.
+var served = func() map[reading.Type]bool {
+	types := map[reading.Type]bool{}
+	for _, s := range openmhealth.Served {
+		types[s.Type] = true
+	}
+	return types
+}()
+
+func newFilter(q url.Values) (filter, error) {
+	f := filter{types: map[reading.Type]bool{}}
+	for _, s := range q["type"] {
+		t, err := reading.ParseType(s)
+		if err != nil || !served[t] {
+			return filter{}, fault.New(fault.BadRequest, "type is not a served namespace:name")
+		}
+		f.types[t] = true
+	}
+	for name, at := range map[string]*time.Time{"from": &f.from, "to": &f.to} {
+		if !q.Has(name) {
+			continue
+		}
+		t, err := reading.ParseTime(q.Get(name))
+		if err != nil {
+			return filter{}, fault.New(fault.BadRequest, "from and to are RFC 3339 times with offset")
+		}
+		*at = t
+	}
+	return f, nil
+}
+
+func (f filter) keep(r reading.Reading) bool {
+	return (len(f.types) == 0 || f.types[r.Type]) &&
+		(f.from.IsZero() || !r.Start.Before(f.from)) && (f.to.IsZero() || r.Start.Before(f.to))
+}
+
+// days are the sort keys between which the blocks of the filter's days lie.
+func (f filter) days() (first, end string) {
+	first, end = "0", "a" // before and after every YYYY-MM-DD#; recording# comes later
+	if !f.from.IsZero() {
+		first = f.from.UTC().Format(time.DateOnly)
+	}
+	if !f.to.IsZero() {
+		end = f.to.UTC().Format(time.DateOnly) + "$" // the character after "#"
+	}
+	return first, end
+}
+
+// place is where a reading stands in the order of the list: by start, then id,
+// then where it is stored, which tells apart two with the same id.
+type place struct {
+	Start time.Time `json:"start"`
+	ID    string    `json:"id"`
+	Item  string    `json:"item"`
+	Index int       `json:"index"`
+}
+
+func (p place) before(o place) bool {
+	if !p.Start.Equal(o.Start) {
+		return p.Start.Before(o.Start)
+	}
+	if p.ID != o.ID {
+		return p.ID < o.ID
+	}
+	if p.Item != o.Item {
+		return p.Item < o.Item
+	}
+	return p.Index < o.Index
+}
+
+type listed struct {
+	place place
+	text  []byte
+}
+
+func (h handler) getReadings(w http.ResponseWriter, r *http.Request, c *edge.Call) error {
+	f, err := newFilter(c.Query())
+	if err != nil {
+		return err
+	}
+	size, err := pageSize(c.Query())
+	if err != nil {
+		return err
+	}
+	tokens, err := h.tokens(r.Context(), c, "readings")
+	if err != nil {
+		return err
+	}
+	var from struct {
+		After *place `json:"after,omitempty"` // the last reading shown
+		Day   string `json:"day,omitempty"`   // or the day to go on with
+	}
+	if _, err := tokens.read(c.Query(), &from); err != nil {
+		return err
+	}
+	if err := c.Audit(r.Context(), auditlog.Event{}); err != nil {
+		return err
+	}
+	first, end := f.days()
+	if from.After != nil {
+		first = from.After.Start.UTC().Format(time.DateOnly)
+	}
+	if from.Day != "" {
+		first = from.Day
+	}
+	l := &list{size: size, filter: f, after: from.After}
+	resume, err := h.collect(r.Context(), c, l, first, end)
+	if err != nil {
+		return err
+	}
+	shown := l.cut()
+	var next string
+	switch {
+	case len(shown) < len(l.page):
+		from.After, from.Day = &shown[len(shown)-1].place, ""
+		next, err = tokens.make(from)
+	case resume != "":
+		from.After, from.Day = nil, resume
+		next, err = tokens.make(from)
+	}
+	if err != nil {
+		return err
+	}
+	items := make([]json.RawMessage, len(shown))
+	for i, s := range shown {
+		items[i] = s.text
+	}
+	return writePage(w, items, next)
+}
+
+// list gathers one page, and one reading more where there is one, which says
+// that the page is not the last.
+type list struct {
+	size   int
+	filter filter
+	after  *place
+	page   []listed // whole days, in order
+	today  []listed // the day that is being read
+	bytes  int      // of today's text
+}
+
+func (l *list) add(r reading.Reading, item string, index int) {
+	p := place{r.Start, r.ID, item, index}
+	if !l.filter.keep(r) || l.after != nil && !l.after.before(p) {
+		return
+	}
+	text := r.Point.AppendJSON(nil)
+	l.today, l.bytes = append(l.today, listed{p, text}), l.bytes+len(text)
+	// A day may hold more than memory: what cannot get onto this page goes at once.
+	if len(l.today) > 4*l.size || l.bytes > 4*maxAnswer {
+		l.sortToday()
+	}
+}
+
+func (l *list) sortToday() {
+	sort.Slice(l.today, func(i, j int) bool { return l.today[i].place.before(l.today[j].place) })
+	l.bytes = 0
+	for i, s := range l.today {
+		if i > l.size || l.bytes > maxAnswer {
+			clear(l.today[i:])
+			l.today = l.today[:i]
+			return
+		}
+		l.bytes += len(s.text)
+	}
+}
+
+// endDay moves the day onto the page, and reports whether the page is full.
+func (l *list) endDay() bool {
+	l.sortToday()
+	l.page = append(l.page, l.today...)
+	l.today, l.bytes = nil, 0
+	return len(l.cut()) < len(l.page)
+}
+
+// cut returns what fits one answer: at most size readings and maxAnswer of
+// text, but one at least.
+func (l *list) cut() []listed {
+	total := 0
+	for i, s := range l.page {
+		if total += len(s.text); i == l.size || i > 0 && total > maxAnswer {
+			return l.page[:i]
+		}
+	}
+	return l.page
+}
+
+// collect fills the list with the blocks between first and end, whole days at a
+// time. Where it has opened enough for one request it stops before a day and
+// returns that day.
+func (h handler) collect(ctx context.Context, c *edge.Call, l *list, first, end string) (resume string, err error) {
+	open := h.opener(c)
+	day, opened := "", 0
+	for sealed, err := range h.blocks.Between(ctx, c.Owner.User.String(), first, end) {
+		if err != nil {
+			return "", fault.Wrap(fault.Unavailable, "blocks cannot be read", err)
+		}
+		d, id, ok := strings.Cut(sealed.Item, "#")
+		if !ok {
+			return "", open.broken(ctx)
+		}
+		if d != day {
+			if l.endDay() {
+				return "", nil
+			}
+			if opened > maxOpened {
+				return d, nil
+			}
+			day = d
+		}
+		opened += len(sealed.Blob)
+		plain, err := open.open(ctx, sealed.Blob, intake.BlockPlace(h.deployment, open.owner, d, id))
+		if err != nil {
+			return "", err
+		}
+		points, err := segment.Decode(plain, segment.DefaultLimits)
+		if err != nil {
+			return "", open.broken(ctx)
+		}
+		for i, p := range points {
+			r, err := reading.FromPoint(p)
+			if err != nil {
+				return "", open.broken(ctx)
+			}
+			l.add(r, sealed.Item, i)
+		}
+	}
+	l.endDay()
+	return "", nil
+}
+
+// writePage answers {"items": […], "next_page_token": "…"}; no token on the last page.
+func writePage(w http.ResponseWriter, items []json.RawMessage, next string) error {
+	return writeJSON(w, struct {
+		Items []json.RawMessage `json:"items"`
+		Next  string            `json:"next_page_token,omitempty"`
+	}{items, next})
+}
+
+func writeJSON(w http.ResponseWriter, v any) error {
+	b, err := json.Marshal(v)
+	if err != nil {
+		return fault.Wrap(fault.Internal, "answer cannot be encoded", err)
+	}
+	w.Header().Set("Content-Type", "application/json")
+	_, err = w.Write(b)
+	return err
+}

@@ -1,0 +1,59 @@
+"""Lets an app in: its API key in a usage plan, and its app document. With operator's credentials, here and on AWS."""
+
+import hashlib
+from typing import Any
+
+from launcher.progress import Trouble
+
+PLANS = {"app": "AppPlan", "partner": "PartnerPlan"}  # → the stack's outputs
+KEY_LENGTH = 32
+
+
+def outputs(session: Any, stack: str) -> dict[str, str]:
+    """The outputs of a deployed stack."""
+    from botocore.exceptions import BotoCoreError, ClientError
+
+    try:
+        found = session.client("cloudformation").describe_stacks(StackName=stack)["Stacks"][0]
+    except (BotoCoreError, ClientError) as e:
+        raise Trouble(
+            f"Stack {stack} cannot be read ({type(e).__name__}). Is it deployed, are these its credentials?"
+        ) from None
+    return {output["OutputKey"]: output["OutputValue"] for output in found.get("Outputs", [])}
+
+
+def deploy_app(session: Any, stack: dict[str, str], client: str, key: str, plan: str, scopes: list[str]) -> None:
+    """Gives a client its API key and its app document; any number of times. `stack` is the stack's outputs."""
+    add_key(session, stack, client, key, plan)
+    session.client("dynamodb").put_item(TableName=stack["AccountsTable"], Item=document(client, key, scopes))
+
+
+def add_key(session: Any, stack: dict[str, str], client: str, key: str, plan: str) -> None:
+    """Puts an API key into a usage plan. The same key again changes nothing."""
+    if len(key) < KEY_LENGTH:
+        raise Trouble(f"KEY must have at least {KEY_LENGTH} characters: openssl rand -hex 32")
+    if plan not in PLANS:
+        raise Trouble(f"PLAN must be one of {', '.join(PLANS)}.")
+    gateway = session.client("apigateway")
+    id = next((k["id"] for k in _all(gateway, "get_api_keys", includeValues=True) if k["value"] == key), None)
+    if id is None:
+        id = gateway.create_api_key(name=f"{plan}-{client}", value=key, enabled=True)["id"]
+    plan_id = stack[PLANS[plan]]
+    if all(k["id"] != id for k in _all(gateway, "get_usage_plan_keys", usagePlanId=plan_id)):
+        gateway.create_usage_plan_key(usagePlanId=plan_id, keyId=id, keyType="API_KEY")
+
+
+def _all(gateway: Any, operation: str, **arguments: Any) -> list[dict[str, Any]]:
+    pages = gateway.get_paginator(operation).paginate(**arguments)
+    return [item for page in pages for item in page.get("items", [])]
+
+
+def document(client: str, key: str, scopes: list[str]) -> dict[str, Any]:
+    """The item that functions read: it holds the key's SHA-256 only."""
+    return {
+        "id": {"S": f"app#{client}"},
+        "document": {"S": "app"},
+        "state": {"S": "active"},
+        "scopes": {"SS": sorted(scopes)},
+        "api_keys": {"SS": [hashlib.sha256(key.encode()).hexdigest()]},
+    }

@@ -1,0 +1,223 @@
+"""The commands. `../stack` finds a Python 3.13 for them; those that need packages go on in the environment `test`."""
+
+import argparse
+import fcntl
+import json
+import os
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from launcher import environments, prerequisites, processes, services
+from launcher.layout import HERE, STACK, Layout, base_environ, default
+from launcher.progress import Trouble, say
+
+
+def main() -> None:
+    arguments = parse(sys.argv[1:])
+    try:
+        sys.exit(arguments.run(default(), arguments))
+    except Trouble as e:
+        say(f"fitvault: {e}")
+        sys.exit(1)
+    except KeyboardInterrupt:
+        sys.exit(130)
+
+
+def parse(words: list[str]) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="localstack/stack", description="The local AWS of fitvault.")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    def command(name: str, run: Any, help: str) -> argparse.ArgumentParser:
+        added = commands.add_parser(name, help=help, description=help)
+        added.set_defaults(run=run)
+        return added
+
+    command("setup", setup, "makes the Python environments and DynamoDB Local; nothing where they are right")
+    command("up", up, "set-up, start, build, deploy and seed, each only where it is needed")
+    command("down", down, "stops everything; users stay, the rest of the local AWS is forgotten")
+    command("status", status, "says what is up")
+    command("deploy", deploy, "builds and deploys, also where nothing has changed")
+    command("seed", seed_again, "makes pools, apps and people again where they differ")
+    command("refresh", refresh, "renews tokens and fills in the users' ids")
+    token = command("token", print_token, "prints a new access token")
+    token.add_argument("user")
+    token.add_argument("client")
+    token.add_argument("--pool", default="people")
+    token.add_argument("--kind", default="access_token", choices=["access_token", "id_token"])
+    forged = command("forge", print_forged, "prints a token that no pool would issue")
+    forged.add_argument("--user", default="ada", help="whose token it is made from")
+    forged.add_argument("--claims", type=json.loads, default={}, help="JSON; null removes a claim")
+    forged.add_argument("--header", type=json.loads, default={}, help="JSON; null removes a member")
+    forged.add_argument("--key", default="pool", choices=["pool", "random", "none", "hs256-public"])
+    command("deploy-app", deploy_app, "lets an app in: CLIENT, KEY, PLAN, STACK from the environment; LOCAL=1 for here")
+    invoked = command("invoke", invoke_function, "calls a deployed function")
+    invoked.add_argument("function", nargs="?", default="", help="without it the event is only filled: FILLED=file")
+    invoked.add_argument("event", type=Path)
+    return parser.parse_args(words)
+
+
+@contextmanager
+def alone(layout: Layout) -> Iterator[None]:
+    """Two launchers at once would start, build and deploy the same things: the second one waits."""
+    layout.local.mkdir(parents=True, exist_ok=True)
+    with (layout.local / "lock").open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            say("fitvault: another command is at work on the local AWS; waiting for it")
+            fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+def with_packages(layout: Layout) -> None:
+    """Goes on in the environment `test`, which has the packages that the rest needs."""
+    python = layout.python("test")
+    if Path(sys.prefix) == python.parent.parent:
+        return
+    if "test" in environments.stale(layout):
+        environments.set_up(layout, ["test"])
+    environ = base_environ(layout) | {"PYTHONPATH": str(HERE)}
+    os.execve(python, [str(python), "-m", "launcher", *sys.argv[1:]], environ)
+
+
+def setup(layout: Layout, _: argparse.Namespace) -> int:
+    if environments.stale(layout):
+        with alone(layout):
+            if environments.stale(layout):
+                prerequisites.check()
+                environments.set_up(layout)
+    return 0
+
+
+def up(layout: Layout, arguments: argparse.Namespace) -> int:
+    os.environ.setdefault("FITVAULT_BEGAN", str(time.time()))
+    setup(layout, arguments)
+    with_packages(layout)
+    from launcher import deployment, seed, stackfile
+
+    with alone(layout):
+        started = services.start(layout)
+        stack = stackfile.read_if_there(layout)
+        if started or not stack or not deployment.current(layout):
+            stack = _deploy_and_seed(layout, force=False)
+        elif seed.renew_tokens(stack):
+            stackfile.write(layout, stack)
+    say(f"fitvault is up at {stack['api']} ({time.time() - float(os.environ['FITVAULT_BEGAN']):.1f} s)")
+    return 0
+
+
+def _deploy_and_seed(layout: Layout, force: bool) -> dict[str, Any]:
+    from launcher import deployment, seed
+
+    made = seed.make_pools(layout)
+    known = deployment.known_localstack(layout)
+    outputs = deployment.deploy(layout, made["people"], force)
+    return seed.seed(layout, made, outputs, fresh=not known)
+
+
+def deploy(layout: Layout, arguments: argparse.Namespace) -> int:
+    setup(layout, arguments)
+    with_packages(layout)
+    with alone(layout):
+        services.start(layout)
+        _deploy_and_seed(layout, force=True)
+    return 0
+
+
+def seed_again(layout: Layout, _: argparse.Namespace) -> int:
+    with_packages(layout)
+    with alone(layout):
+        _deploy_and_seed(layout, force=False)
+    return 0
+
+
+def down(layout: Layout, _: argparse.Namespace) -> int:
+    with alone(layout):
+        services.stop(layout)
+    return 0
+
+
+def status(layout: Layout, _: argparse.Namespace) -> int:
+    print("\n".join(services.status(layout)))
+    if addresses := processes.listening(processes.of_stack(layout.local)):
+        print("listening on", ", ".join(f"{host}:{port}" for host, port in sorted(addresses)))
+    return 0
+
+
+def refresh(layout: Layout, _: argparse.Namespace) -> int:
+    with_packages(layout)
+    from launcher import people, stackfile
+
+    stack = stackfile.read(layout)
+    if people.refresh(stack):
+        stackfile.write(layout, stack)
+    return 0
+
+
+def print_token(layout: Layout, arguments: argparse.Namespace) -> int:
+    with_packages(layout)
+    from launcher import seed, stackfile
+
+    stack = stackfile.read(layout)
+    for kind, name, known in (
+        ("user", arguments.user, stack["users"]),
+        ("client", arguments.client, stack["clients"]),
+        ("pool", arguments.pool, stack["pools"]),
+    ):
+        if name not in known:
+            raise Trouble(f"There is no {kind} {name}; there are {', '.join(known)}.")
+    print(seed.tokens(stack, arguments.user, arguments.client, arguments.pool)[arguments.kind])
+    return 0
+
+
+def print_forged(layout: Layout, arguments: argparse.Namespace) -> int:
+    with_packages(layout)
+    from launcher import forge, seed, stackfile
+
+    stack = stackfile.read(layout)
+    if seed.renew_tokens(stack):
+        stackfile.write(layout, stack)
+    token = stack["users"][arguments.user]["access_token"]
+    pool_key = services.state_folder(layout) / "cognito-pool-keys" / f"{stack['user_pool']}-access.pem"
+    print(forge.forge(token, arguments.claims, arguments.header, arguments.key, pool_key))
+    return 0
+
+
+def deploy_app(layout: Layout, _: argparse.Namespace) -> int:
+    with_packages(layout)
+    import boto3
+
+    from launcher import apps, deployment, seed
+
+    client, key = os.environ.get("CLIENT", ""), os.environ.pop("KEY", "")
+    if not client or not key:
+        raise Trouble("make deploy-app CLIENT=… KEY=… [PLAN=app|partner] [STACK=fitvault] [LOCAL=1]")
+    operator: Any = deployment.Local(layout) if os.environ.get("LOCAL") else boto3.Session()
+    outputs = apps.outputs(operator, os.environ.get("STACK") or STACK)
+    plan = os.environ.get("PLAN") or "app"
+    apps.deploy_app(operator, outputs, client, key, plan, seed.app_scopes(seed.settings()))
+    say(f"{client} may use the API, in the plan of {plan}s.")
+    return 0
+
+
+def invoke_function(layout: Layout, arguments: argparse.Namespace) -> int:
+    with_packages(layout)
+    from launcher import deployment, invoke, stackfile
+
+    stack = stackfile.read(layout)
+    event = invoke.filled(arguments.event.read_text(), stack)
+    stackfile.write(layout, stack)
+    if target := os.environ.get("FILLED"):
+        stackfile.write_private(Path(target), event)
+        say(f"{target} holds the event; it holds a token too, so remove it after use.")
+    if not arguments.function:
+        return 0
+    name = invoke.function_name(arguments.function, stack["outputs"])
+    answer, log, failed = invoke.call(deployment.Local(layout).client("lambda"), name, event)
+    print(log, file=sys.stderr, end="")
+    print(answer)
+    return 1 if failed else 0

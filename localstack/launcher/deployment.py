@@ -1,0 +1,196 @@
+"""Builds template.yaml with `sam build` and deploys it with `sam deploy`, where anything has changed."""
+
+import hashlib
+import json
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import boto3
+import requests
+
+from launcher import apps, services
+from launcher.layout import CREDENTIALS, REGION, ROOT, STACK, Layout, aws_environ
+from launcher.pools import Pool
+from launcher.progress import Trouble, step
+
+BUCKET = "sam-artifacts"  # `sam deploy --resolve-s3` would wait 15 s for a stack of its own
+BROKEN = ("FAILED", "ROLLBACK_COMPLETE")  # there is no way back from these in LocalStack
+
+
+def session() -> Any:
+    """A session with the operator's credentials of the local AWS."""
+    return boto3.Session(
+        aws_access_key_id=CREDENTIALS["access_key_id"],
+        aws_secret_access_key=CREDENTIALS["secret_access_key"],
+        region_name=REGION,
+    )
+
+
+class Local:
+    """The operator's session, whose clients reach the local AWS and not the real one."""
+
+    def __init__(self, layout: Layout) -> None:
+        self._session, self._endpoint = session(), layout.aws
+
+    def client(self, name: str) -> Any:
+        return self._session.client(name, endpoint_url=self._endpoint)
+
+
+def sources(root: Path = ROOT) -> list[Path]:
+    """What a build and a deployment depend on."""
+    files = [root / name for name in ("template.yaml", "samconfig.toml", "go.mod", "go.sum")]
+    files += sorted(root.glob("openapi*.yaml"))
+    for folder in ("functions", "shared"):
+        files += sorted(path for path in (root / folder).rglob("*") if path.is_file() and "testdata" not in path.parts)
+    return [path for path in files if path.is_file() and not path.name.endswith("_test.go")]
+
+
+def digest(root: Path = ROOT) -> str:
+    total = hashlib.sha256()
+    for path in sources(root):
+        total.update(f"{path.relative_to(root)}\0".encode() + hashlib.sha256(path.read_bytes()).digest())
+    return total.hexdigest()
+
+
+def parameters(layout: Layout, people: Pool) -> dict[str, str]:
+    """What an organisation with a user pool of its own would give."""
+    return {
+        "ExistingUserPoolArn": people.arn,
+        "TokenIssuer": f"https://cognito-idp.{REGION}.amazonaws.com/{people.id}",
+        "TokenKeysUrl": services.keys_url(layout, people.id),
+    }
+
+
+def known_localstack(layout: Layout) -> bool:
+    """Whether the LocalStack that runs now is the one that was deployed to; a new one knows nothing."""
+    return _read(layout).get("localstack") == services.localstack_identity(layout)
+
+
+def current(layout: Layout) -> bool:
+    """Whether what is deployed to the LocalStack that runs now was made of these sources."""
+    return known_localstack(layout) and _read(layout).get("deployed") == digest()
+
+
+def deploy(layout: Layout, people: Pool, force: bool) -> dict[str, str]:
+    """Builds and deploys what has changed; gives the stack's outputs. A broken stack is left behind."""
+    want, given = digest(), parameters(layout, people)
+    if not force and current(layout) and _read(layout).get("parameters") == json.dumps(given):
+        return apps.outputs(Local(layout), STACK)
+    if force or _read(layout).get("built") != want:
+        _build(layout)
+        _write(layout, built=want)
+    _leave_broken(layout)
+    _ensure_bucket(Local(layout).client("s3"))
+    with step("sam deploy"):
+        command = ["deploy", "-t", layout.local / "sam-build" / "template.yaml", "--stack-name", STACK]
+        command += ["--s3-bucket", BUCKET, "--capabilities", "CAPABILITY_IAM", "--no-confirm-changeset"]
+        command += ["--no-fail-on-empty-changeset", "--no-progressbar", "--parameter-overrides"]
+        command += [f"{name}={value}" for name, value in given.items()]
+        if failed := _sam(layout, command):
+            raise Trouble(f"sam deploy failed:\n{failed}\n{_reasons(layout)}  When it is mended: make up")
+    outputs = apps.outputs(Local(layout), STACK)
+    with step("keykeeper makes the service keys"):
+        _keep_keys(layout, outputs)
+    _check_closed(layout, outputs["ApiId"])
+    identity = services.localstack_identity(layout)
+    _write(layout, deployed=want, parameters=json.dumps(given), localstack=identity)
+    return outputs
+
+
+def _build(layout: Layout) -> None:
+    with step("sam build"):
+        command = ["build", "-t", ROOT / "template.yaml", "-b", layout.local / "sam-build", "--parallel"]
+        if failed := _sam(layout, command):
+            raise Trouble(f"sam build failed:\n{failed}\n  When it is mended: make up")
+
+
+def _ensure_bucket(s3: Any) -> None:
+    try:
+        s3.create_bucket(Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": REGION})
+    except s3.exceptions.BucketAlreadyOwnedByYou:
+        pass
+
+
+def _leave_broken(layout: Layout) -> None:
+    status = _status(layout)
+    if status.endswith(BROKEN):
+        with step(f"The stack is in {status}, from which LocalStack has no way back: a fresh LocalStack"):
+            services.restart_localstack(layout)
+
+
+def _status(layout: Layout) -> str:
+    """The stack's status; empty where there is none."""
+    formation = Local(layout).client("cloudformation")
+    try:
+        return formation.describe_stacks(StackName=STACK)["Stacks"][0]["StackStatus"]
+    except formation.exceptions.ClientError:
+        return ""
+
+
+def _reasons(layout: Layout) -> str:
+    """Why resources failed, as CloudFormation says."""
+    formation = Local(layout).client("cloudformation")
+    try:
+        events = formation.describe_stack_events(StackName=STACK)["StackEvents"]
+    except formation.exceptions.ClientError:
+        return ""
+    failed = [e for e in events if e.get("ResourceStatus", "").endswith("FAILED")]
+    return "".join(f"    {e['LogicalResourceId']}: {e.get('ResourceStatusReason', '')}\n" for e in failed[:8])
+
+
+def _sam(layout: Layout, arguments: list[Any]) -> str:
+    """Runs SAM; the end of what it said where it failed, else nothing."""
+    home = layout.local / "sam-home"
+    home.mkdir(exist_ok=True)
+    environ = aws_environ(layout) | {
+        "SAM_CLI_TELEMETRY": "0",
+        "SAM_CLI_POLL_DELAY": "1",  # seconds; the default, 5, is most of a local deployment
+        "__SAM_CLI_APP_DIR": str(home),
+    }
+    log = layout.logs / f"sam-{arguments[0]}.log"
+    with log.open("wb") as output:
+        command = [layout.python("sam"), "-m", "samcli", *arguments]
+        result = subprocess.run(command, cwd=ROOT, env=environ, stdout=output, stderr=output, stdin=subprocess.DEVNULL)
+    if not result.returncode:
+        return ""
+    return "".join(f"    {line}\n" for line in log.read_text(errors="replace").splitlines()[-25:])
+
+
+def _keep_keys(layout: Layout, outputs: dict[str, str]) -> None:
+    answer = Local(layout).client("lambda").invoke(FunctionName=outputs["KeykeeperFunction"], Payload=b"{}")
+    if "FunctionError" in answer:
+        text = answer["Payload"].read().decode(errors="replace")
+        raise Trouble(f"keykeeper failed, and without its keys nothing can be sealed: {text}")
+
+
+def _check_closed(layout: Layout, api: str) -> None:
+    """A route with an authorizer must refuse who has no token: the last look at whether the front door stands."""
+    resources = Local(layout).client("apigateway").get_resources(restApiId=api, embed=["methods"], limit=500)["items"]
+    for resource in resources:
+        for name, method in resource.get("resourceMethods", {}).items():
+            if method.get("authorizationType") == "COGNITO_USER_POOLS":
+                url = api_url(layout, api) + resource["path"].replace("{", "").replace("}", "")
+                with requests.Session() as http:
+                    http.trust_env = False
+                    answer = http.request(name, url, timeout=60)
+                if answer.status_code == 401:
+                    return
+                services.stop(layout)
+                raise Trouble(f"{name} {resource['path']} let a caller without a token pass. The stack was stopped.")
+    raise Trouble("No route of the API asks for a token; the front door cannot be tried.")
+
+
+def api_url(layout: Layout, api: str) -> str:
+    return f"{layout.aws}/_aws/execute-api/{api}/v1"
+
+
+def _read(layout: Layout) -> dict[str, str]:
+    try:
+        return json.loads((layout.run / "deployed.json").read_text())
+    except (OSError, ValueError):
+        return {}
+
+
+def _write(layout: Layout, **changes: str) -> None:
+    (layout.run / "deployed.json").write_text(json.dumps(_read(layout) | changes))

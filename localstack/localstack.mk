@@ -1,0 +1,36 @@
+# The local AWS: `make up`, `make down`. Included by the Makefile; see localstack/README.md.
+# PY= names a Python 3.13; LS_PORT= and MS_PORT= move the ports.
+
+export PY LS_PORT MS_PORT
+export PYTHONPYCACHEPREFIX := $(CURDIR)/.local/pycache
+STACK_COMMAND := ./localstack/stack
+
+.PHONY: setup up down status deploy deploy-app invoke
+
+setup: ## Python environments and DynamoDB Local, into .local/
+	@$(STACK_COMMAND) setup
+
+up: ## the local AWS with fitvault deployed to it
+	@$(STACK_COMMAND) up
+
+down: ## stops the local AWS
+	@$(STACK_COMMAND) down
+
+status: ## what is up
+	@$(STACK_COMMAND) status
+
+deploy: ## builds and deploys to the local AWS, also where nothing has changed
+	@$(STACK_COMMAND) deploy
+
+# The key goes by the environment: a process's arguments can be read by everyone.
+deploy-app: export CLIENT := $(CLIENT)
+deploy-app: export KEY := $(KEY)
+deploy-app: export PLAN := $(PLAN)
+deploy-app: export STACK := $(STACK)
+deploy-app: export LOCAL := $(LOCAL)
+deploy-app: ## lets an app in: CLIENT=… KEY=… [PLAN=app|partner] [STACK=fitvault]; LOCAL=1 for the local AWS
+	@$(STACK_COMMAND) deploy-app
+
+invoke: export FILLED := $(FILLED)
+invoke: ## calls a deployed function: FUNCTION=… EVENT=events/….json; FILLED=file writes the filled event
+	@$(STACK_COMMAND) invoke $(FUNCTION) $(EVENT)

@@ -1,0 +1,96 @@
+"""Repairs of LocalStack 4.14 that a SAM project needs to deploy more than once."""
+
+import json
+from typing import Any
+
+from localstack.runtime import hooks
+
+from fitvault_local.report import report
+
+
+def rest_api_updates() -> None:
+    """An update of AWS::ApiGateway::RestApi is skipped: put the new definition."""
+    from localstack.services.apigateway.resource_providers.aws_apigateway_restapi import ApiGatewayRestApiProvider
+    from localstack.services.cloudformation.resource_provider import OperationStatus, ProgressEvent
+
+    def update(self: Any, request: Any) -> ProgressEvent:
+        model, old = request.desired_state, request.previous_state or {}
+        for name in ("RestApiId", "RootResourceId"):
+            model.setdefault(name, old.get(name))
+        if model.get("Body"):
+            body = json.dumps(model["Body"]).encode()
+            api = request.aws_client_factory.apigateway
+            api.put_rest_api(restApiId=model["RestApiId"], mode="overwrite", body=body)
+        return ProgressEvent(OperationStatus.SUCCESS, resource_model=model, custom_context=request.custom_context)
+
+    ApiGatewayRestApiProvider.update = update
+
+
+def stage_updates() -> None:
+    """An update of AWS::ApiGateway::Stage fails, which leaves the stack in UPDATE_FAILED; MethodSettings are dropped."""
+    from localstack.services.apigateway.resource_providers.aws_apigateway_stage import ApiGatewayStageProvider
+    from localstack.services.cloudformation.engine.v2.change_set_model import ChangeSetModel
+    from localstack.services.cloudformation.resource_provider import OperationStatus, ProgressEvent
+
+    original = ApiGatewayStageProvider.create
+
+    def throttles(model: dict[str, Any]) -> list[dict[str, str]]:
+        return [
+            {
+                "op": "replace",
+                "path": f"{settings['ResourcePath']}/{settings['HttpMethod']}/throttling/{name}",
+                "value": str(settings[member]),
+            }
+            for settings in model.get("MethodSettings") or []
+            for name, member in (("rateLimit", "ThrottlingRateLimit"), ("burstLimit", "ThrottlingBurstLimit"))
+            if member in settings
+        ]
+
+    def patch(request: Any, operations: list[dict[str, str]]) -> ProgressEvent:
+        model = request.desired_state
+        if operations:
+            request.aws_client_factory.apigateway.update_stage(
+                restApiId=model["RestApiId"], stageName=model["StageName"], patchOperations=operations
+            )
+        return ProgressEvent(OperationStatus.SUCCESS, resource_model=model, custom_context=request.custom_context)
+
+    def create(self: Any, request: Any) -> ProgressEvent:
+        original(self, request)
+        return patch(request, throttles(request.desired_state))
+
+    def update(self: Any, request: Any) -> ProgressEvent:
+        model = request.desired_state
+        operations = [{"op": "replace", "path": "/deploymentId", "value": model["DeploymentId"]}]
+        for name, value in (model.get("Variables") or {}).items():
+            operations.append({"op": "replace", "path": f"/variables/{name}", "value": value})
+        return patch(request, operations + throttles(model))
+
+    ApiGatewayStageProvider.create, ApiGatewayStageProvider.update = create, update
+
+    # The engine takes an unresolved `Ref: Api` for a changed create-only property and would make the stage once more.
+    replaces = ChangeSetModel._resolve_requires_replacement
+
+    def replaces_unless_stage(self: Any, node_properties: Any, resource_type: Any) -> bool:
+        return resource_type.value != ApiGatewayStageProvider.TYPE and replaces(self, node_properties, resource_type)
+
+    ChangeSetModel._resolve_requires_replacement = replaces_unless_stage
+
+
+def log_groups() -> None:
+    """Functions' logs go to /aws/lambda/NAME, whatever group their LoggingConfig names."""
+    from localstack.services.lambda_.invocation.execution_environment import ExecutionEnvironment
+
+    default = ExecutionEnvironment.get_log_group_name
+
+    def log_group(self: Any) -> str:
+        return (self.function_version.config.logging_config or {}).get("LogGroup") or default(self)
+
+    ExecutionEnvironment.get_log_group_name = log_group
+
+
+@hooks.on_infra_start(name="fitvault-repairs")
+def install() -> None:
+    log_groups()
+    rest_api_updates()
+    stage_updates()
+    report("repairs")

@@ -1,0 +1,145 @@
+package access
+
+import (
+	"crypto/sha256"
+	"crypto/subtle"
+	"encoding/base64"
+	"encoding/binary"
+	"encoding/hex"
+	"regexp"
+	"slices"
+	"time"
+
+	"fitvault/shared/fault"
+	"fitvault/shared/redact"
+)
+
+// Names of the documents in the Accounts table: the range key `document`.
+const (
+	CallerDocument = "caller"
+	OwnerDocument  = "owner"
+	AppDocument    = "app"
+)
+
+// State says whether an account or an app may be used at all.
+type State string
+
+const (
+	Active State = "active"
+	Off    State = "off" // an app only: the kill switch
+)
+
+// Purpose is what a person consents to.
+type Purpose string
+
+// Collection is the consent to collect; giving it for the first time creates the account.
+const Collection Purpose = "collection"
+
+// Consent is what a person last said about a purpose.
+type Consent struct {
+	Version string    // of the text that was shown
+	Given   bool      // false: withdrawn
+	Time    time.Time // of the statement
+}
+
+// Caller maps an issuer's subject to a person (id IdentityKey, document "caller").
+type Caller struct {
+	redact.Mark
+	User UserID
+}
+
+// Owner is the policy of a person's account (id OwnerKey, document "owner").
+// Without a stored document it is Owner{User: id}: known by name, no state.
+type Owner struct {
+	redact.Mark
+	User     UserID
+	State    State
+	DataKey  string // id of the current data key pair
+	Consents map[Purpose]Consent
+}
+
+// Consented reports whether the person's last word on a purpose is yes.
+func (o Owner) Consented(p Purpose) bool { return o.Consents[p].Given }
+
+// App is a registered OAuth client (id AppKey, document "app").
+type App struct {
+	redact.Mark
+	Client  string
+	State   State
+	Scopes  []string            // what its tokens may be used for, in full ("fitvault/readings.read")
+	APIKeys [][sha256.Size]byte // SHA-256 of each of its API keys; several while keys are exchanged
+}
+
+// Keys names the documents that one decision needs. A zero member is not read.
+type Keys struct {
+	redact.Mark
+	Issuer, Subject string // the caller's; both or neither
+	User            UserID // the owner's
+	Client          string // the app's
+}
+
+// Documents are the documents that were found; nil where there is none.
+type Documents struct {
+	Caller *Caller
+	Owner  *Owner
+	App    *App
+}
+
+// IdentityKey is the `id` of a caller's document: "identity#" and the
+// base64url SHA-256 of issuer and subject, each with its length in front, so
+// that no two pairs run together.
+func IdentityKey(issuer, subject string) string {
+	h := sha256.New()
+	for _, s := range []string{issuer, subject} {
+		_ = binary.Write(h, binary.BigEndian, uint64(len(s)))
+		h.Write([]byte(s))
+	}
+	return "identity#" + base64.RawURLEncoding.EncodeToString(h.Sum(nil))
+}
+
+// OwnerKey is the `id` of an owner's document.
+func OwnerKey(user UserID) string { return "user#" + user.String() }
+
+// AppKey is the `id` of an app's document.
+func AppKey(client string) string { return "app#" + client }
+
+var (
+	clientGrammar = regexp.MustCompile(`^[A-Za-z0-9_+-]{1,128}$`)
+	scopeGrammar  = regexp.MustCompile(`^[!#-\[\]-~]{1,128}$`) // RFC 6749, scope-token
+)
+
+// ValidClient reports whether s can be a client id of a user pool.
+func ValidClient(s string) bool { return clientGrammar.MatchString(s) }
+
+// DecodeApp makes an App of its stored attributes `state`, `scopes` and
+// `api_keys` (lower-case hex SHA-256). A document that breaks its own grammar
+// is an Internal fault: it opens nothing.
+func DecodeApp(client, state string, scopes, apiKeys []string) (App, error) {
+	app := App{Client: client, State: State(state), Scopes: slices.Clone(scopes)}
+	if !ValidClient(client) || (app.State != Active && app.State != Off) {
+		return App{}, fault.New(fault.Internal, "app document: client or state")
+	}
+	for _, s := range scopes {
+		if !scopeGrammar.MatchString(s) {
+			return App{}, fault.New(fault.Internal, "app document: scope")
+		}
+	}
+	for _, k := range apiKeys {
+		digest, err := hex.DecodeString(k)
+		if err != nil || len(digest) != sha256.Size || hex.EncodeToString(digest) != k {
+			return App{}, fault.New(fault.Internal, "app document: API key digest")
+		}
+		app.APIKeys = append(app.APIKeys, [sha256.Size]byte(digest))
+	}
+	return app, nil
+}
+
+// HasAPIKey reports whether key is one of the app's. All digests are compared,
+// each in constant time: the answer's time tells nothing about a digest.
+func (a App) HasAPIKey(key string) bool {
+	digest, found := sha256.Sum256([]byte(key)), 0
+	for _, k := range a.APIKeys {
+		found |= subtle.ConstantTimeCompare(digest[:], k[:])
+	}
+	return found == 1
+}

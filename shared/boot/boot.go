@@ -1,0 +1,98 @@
+// Package boot is what every function's main does first: read its settings,
+// load AWS's, and log as JSON. A function that lacks a setting does not start.
+package boot
+
+import (
+	"context"
+	"crypto/rand"
+	"fmt"
+	"log/slog"
+	"os"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/config"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	"github.com/aws/aws-sdk-go-v2/service/kms"
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+	"github.com/aws/aws-sdk-go-v2/service/ssm"
+
+	"fitvault/shared/dynamo"
+	"fitvault/shared/edge"
+	"fitvault/shared/keyring"
+	"fitvault/shared/kmskeys"
+	"fitvault/shared/objects"
+	"fitvault/shared/params"
+)
+
+// Env returns a setting, or ends the process and names the one that is missing.
+func Env(name string) string {
+	v := os.Getenv(name)
+	if v == "" {
+		Fail(fmt.Errorf("setting %s is empty", name))
+	}
+	return v
+}
+
+// Fail ends a function that cannot start. The texts are our own and the SDK's
+// about settings; no request has been seen yet.
+func Fail(err error) {
+	Log().Error("cannot start", "error", err.Error())
+	os.Exit(1)
+}
+
+// Log writes one JSON record a line to standard error.
+func Log() *slog.Logger { return slog.New(slog.NewJSONHandler(os.Stderr, nil)) }
+
+// AWS holds the SDK's configuration for the clients that a function needs.
+type AWS struct{ config aws.Config }
+
+// Load reads region and credentials from the environment, as Lambda sets it.
+func Load(ctx context.Context) AWS {
+	c, err := config.LoadDefaultConfig(ctx)
+	if err != nil {
+		Fail(err)
+	}
+	return AWS{c}
+}
+
+// Tables is DynamoDB; the caller names the tables that it may use.
+func (a AWS) Tables(names dynamo.Tables) dynamo.Tables {
+	names.Client = dynamodb.NewFromConfig(a.config)
+	return names
+}
+
+// Keys is KMS with a key for each purpose.
+func (a AWS) Keys(arns map[string]string) kmskeys.Keys {
+	return kmskeys.Keys{Client: kms.NewFromConfig(a.config), ARNs: arns}
+}
+
+// Bucket is one S3 bucket of objects of at most limit bytes.
+func (a AWS) Bucket(name string, limit int64) objects.Bucket {
+	client := s3.NewFromConfig(a.config, func(o *s3.Options) { o.UsePathStyle = o.BaseEndpoint != nil })
+	return objects.Bucket{Client: client, Name: name, Limit: limit}
+}
+
+// Parameter is one SSM parameter.
+func (a AWS) Parameter(name string) params.Parameter {
+	return params.Parameter{Client: ssm.NewFromConfig(a.config), Name: name}
+}
+
+// Edge is the guard's configuration of a function behind the API.
+func (a AWS) Edge(function string, tables dynamo.Tables) edge.Config {
+	return edge.Config{
+		Function:  function,
+		Issuer:    Env("TOKEN_ISSUER"),
+		Keys:      edge.NewStoredKeys(a.Parameter(Env("TOKEN_KEYS_PARAMETER")), time.Now),
+		Documents: tables,
+		Audit:     tables,
+		Log:       Log(),
+		Now:       time.Now,
+		Rand:      rand.Reader,
+	}
+}
+
+// Ring is the keyring of a function, on the keys that its role may use.
+func Ring(deployment string, store keyring.Store, keys kmskeys.Keys, hold time.Duration) *keyring.Ring {
+	return &keyring.Ring{Deployment: deployment, Store: store, KMS: keys, Hold: hold, Now: time.Now}
+}

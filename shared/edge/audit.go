@@ -1,0 +1,91 @@
+package edge
+
+import (
+	"context"
+
+	"fitvault/shared/access"
+	"fitvault/shared/auditlog"
+	"fitvault/shared/fault"
+)
+
+// Audit writes an event before its effect. It fills ID, Time, Request,
+// Function and Action, and, where they are empty, Caller, Client, Owner,
+// Reasons and Outcome (Allowed); the handler gives counts and ids of things.
+// Without a durable event it returns a fault.Unavailable, and the request ends
+// as 503 whatever the handler does then.
+//
+// An event of the outcome Alarm does not stand for the event of the effect.
+func (c *Call) Audit(ctx context.Context, e auditlog.Event) error {
+	if e.Outcome == "" {
+		e.Outcome = auditlog.Allowed
+	}
+	if e.Outcome == auditlog.Alarm {
+		c.alarm = true
+	}
+	err := c.write(ctx, e)
+	if err != nil {
+		c.unaudited = fault.Wrap(fault.Unavailable, "audit event not written", err)
+		return c.unaudited
+	}
+	if e.Outcome == auditlog.Allowed {
+		c.audited = true
+	}
+	return nil
+}
+
+func (c *Call) write(ctx context.Context, e auditlog.Event) error {
+	config := c.guard.config
+	now := config.Now()
+	id, err := auditlog.NewID(now, config.Rand)
+	if err != nil {
+		return err
+	}
+	e.ID, e.Time, e.Request, e.Function, e.Action = id, now, c.RequestID, config.Function, string(c.route.Action)
+	if e.Caller == "" {
+		e.Caller = c.Principal.User.String()
+	}
+	if e.Caller == "" { // before enrolment: the same for all attempts of one person
+		e.Caller = access.IdentityKey(c.Principal.Issuer, c.Principal.Subject)
+	}
+	if e.Client == "" {
+		e.Client = c.Principal.Client
+	}
+	if e.Owner == "" {
+		e.Owner = c.Owner.User.String()
+	}
+	if e.Reasons == nil {
+		e.Reasons = c.Decision.Reasons
+	}
+	return config.Audit.Write(ctx, e)
+}
+
+// settle writes the event that is owed before an answer leaves, and closes what
+// a handler left open: err is how the request ended so far, the result how it
+// ends.
+func (c *Call) settle(ctx context.Context, err error) error {
+	kind := fault.KindOf(err)
+	switch {
+	case c.unaudited != nil:
+		return c.unaudited
+	case err == nil && c.audited:
+		return nil
+	case err == nil:
+		err = fault.New(fault.Internal, "answer without an audit event")
+		return c.owe(ctx, err, auditlog.Event{Outcome: auditlog.Alarm, Kind: string(fault.Internal), Reasons: []string{"unaudited-answer"}})
+	case !c.known || c.audited:
+		return err
+	case c.Decision.Error:
+		return c.owe(ctx, err, auditlog.Event{Outcome: auditlog.Alarm, Kind: string(kind), Reasons: []string{"policy-error"}})
+	case kind.Status() < 500:
+		return c.owe(ctx, err, auditlog.Event{Outcome: auditlog.Refused, Kind: string(kind)})
+	}
+	return err
+}
+
+// owe returns err once its event is written.
+func (c *Call) owe(ctx context.Context, err error, e auditlog.Event) error {
+	if failure := c.Audit(ctx, e); failure != nil {
+		return failure
+	}
+	return err
+}

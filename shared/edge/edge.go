@@ -1,0 +1,177 @@
+// Package edge is the door of every function behind the API: an API Gateway
+// event comes in, and a handler is called only for a caller who is known, by
+// an app that is known, with a scope and a policy that allow it. It checks
+// everything by itself, so a function invoked past the gateway is as closed as
+// one behind it (wire.md, "Who refuses what"). Of the event's requestContext
+// only the request id is used.
+//
+// What goes wrong becomes one RFC 9457 problem and one log record; neither
+// repeats anything of the request.
+package edge
+
+import (
+	"context"
+	"crypto/rsa"
+	"errors"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/url"
+	"regexp"
+	"slices"
+	"time"
+
+	"github.com/golang-jwt/jwt/v5"
+
+	"fitvault/shared/access"
+	"fitvault/shared/auditlog"
+	"fitvault/shared/redact"
+)
+
+// Handler answers one request. It writes a 2xx answer or returns an error; what
+// it has written is thrown away when it returns one. Before it shows or changes
+// anything it must have called Call.Audit: a 2xx answer without an event is
+// replaced by 500.
+//
+// The request holds the query, the body and the headers Accept, Content-Type
+// and Idempotency-Key, nothing else of the caller's; its path is Route.Resource.
+type Handler func(http.ResponseWriter, *http.Request, *Call) error
+
+// Route is one method on one resource.
+type Route struct {
+	Method   string // "GET", "POST", "PUT"
+	Resource string // API Gateway's template without the stage, with {user}: "/users/{user}/readings"
+	Scope    string // in full, "fitvault/readings.write": the token and the app's document must both have it
+	Action   access.Action
+	Query    []Parameter // all that may be in the query; anything else is 400
+	Types    []string    // media types of the body; anything else is 415. Empty: the body has no type
+	MaxBody  int         // bytes after base64; more is 413
+	Handle   Handler
+}
+
+// Parameter is one query parameter.
+type Parameter struct {
+	Name   string
+	Repeat bool // may be given several times; otherwise twice is 400
+}
+
+// BinaryTypes are the media types whose bodies travel through the gateway as
+// base64: the template's BinaryMediaTypes.
+var BinaryTypes = []string{"application/vnd.garmin.tcx+xml"}
+
+// Config is what a Guard needs; every member is required.
+type Config struct {
+	Function  string // name in logs and audit events
+	Issuer    string // exact `iss` of the user pool
+	Keys      TokenKeys
+	Documents Documents
+	Audit     auditlog.Writer
+	Log       *slog.Logger
+	Now       func() time.Time
+	Rand      io.Reader
+}
+
+// Documents reads the documents of one decision.
+//
+// Read is strongly consistent and reads all documents that keys names in one
+// go; what does not exist is nil, not an error. A store that cannot answer now
+// is a fault.Unavailable. Nothing is cached: what is withdrawn is withdrawn at
+// the next request.
+type Documents interface {
+	Read(context.Context, access.Keys) (access.Documents, error)
+}
+
+// TokenKeys gives the user pool's public keys by key id; ErrUnknownKey where
+// the pool has no such key, any other error where the keys cannot be had.
+// It fetches nothing on behalf of a token: a made-up key id costs nothing.
+type TokenKeys interface {
+	Key(ctx context.Context, kid string) (*rsa.PublicKey, error)
+}
+
+var (
+	ErrUnknownKey = errors.New("unknown token key") // 401
+	ErrNoKeys     = errors.New("no token keys")     // 503
+)
+
+// Call is what the guard knows about an admitted request. It belongs to one
+// goroutine.
+type Call struct {
+	redact.Mark
+	RequestID   string
+	Principal   access.Principal
+	Owner       access.Owner // the account in the path; zero for `me` before enrolment
+	Decision    access.Decision
+	ContentType string // the one of Route.Types that came; "" for a body without a type
+
+	guard      *Guard
+	route      *route // nil: no such route
+	known      bool   // the token is good: what is refused from here on is audited
+	parameters map[string]string
+	query      url.Values
+	body       []byte
+	audited    bool  // an event of what is about to happen is durable
+	unaudited  error // why one is not
+	alarm      bool
+}
+
+// Param is a path parameter: percent-decoded, 1 to 64 of [A-Za-z0-9_-]. It
+// panics for a name that is not in the route's resource. The account of {user}
+// is Owner.
+func (c *Call) Param(name string) string {
+	value, ok := c.parameters[name]
+	if !ok {
+		panic("edge: no such path parameter")
+	}
+	return value
+}
+
+// Query is the query: only parameters that the route names, and one value each
+// unless it repeats; UTF-8 without control characters.
+func (c *Call) Query() url.Values { return c.query }
+
+// Body is the body after base64, at most Route.MaxBody bytes; not to be changed.
+// The request's own Body reads the same bytes.
+func (c *Call) Body() []byte { return c.body }
+
+type route struct {
+	Route
+	parameters []string // names in Resource, without user
+}
+
+// Guard serves the routes of one function. It is safe for concurrent use if
+// the parts of its Config are.
+type Guard struct {
+	config Config
+	routes map[string]*route // by method, space, resource
+	tokens *jwt.Parser
+}
+
+var templateParameter = regexp.MustCompile(`\{([^}]*)\}`)
+
+// New makes a guard. It panics where a part or a route is not complete: a
+// function that is wired wrongly must not start.
+func New(config Config, routes ...Route) *Guard {
+	if config.Function == "" || config.Issuer == "" || config.Keys == nil || config.Documents == nil ||
+		config.Audit == nil || config.Log == nil || config.Now == nil || config.Rand == nil {
+		panic("edge: incomplete config")
+	}
+	g := &Guard{config: config, routes: map[string]*route{}, tokens: newTokenParser(config.Issuer, config.Now)}
+	for _, r := range routes {
+		added := &route{Route: r}
+		named := false
+		for _, match := range templateParameter.FindAllStringSubmatch(r.Resource, -1) {
+			if match[1] == "user" {
+				named = true
+			} else {
+				added.parameters = append(added.parameters, match[1])
+			}
+		}
+		name := r.Method + " " + r.Resource
+		if r.Method == "" || !named || r.Scope == "" || !slices.Contains(access.Actions, r.Action) ||
+			r.MaxBody < 0 || (len(r.Types) > 0) != (r.MaxBody > 0) || r.Handle == nil || g.routes[name] != nil {
+			panic("edge: incomplete or repeated route " + name)
+		}
+		g.routes[name] = added
+	}
+	return g
+}

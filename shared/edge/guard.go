@@ -1,0 +1,220 @@
+package edge
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"mime"
+	"net/http"
+	"runtime"
+	"slices"
+	"strings"
+
+	"github.com/aws/aws-lambda-go/events"
+	"github.com/awslabs/aws-lambda-go-api-proxy/httpadapter"
+
+	"fitvault/shared/access"
+	"fitvault/shared/fault"
+)
+
+// Handle answers one event of API Gateway's Lambda proxy integration. The
+// error is always nil: a failure is an answer.
+func (g *Guard) Handle(ctx context.Context, event events.APIGatewayProxyRequest) (events.APIGatewayProxyResponse, error) {
+	start := g.config.Now()
+	c := &Call{guard: g, RequestID: g.requestID(event.RequestContext.RequestID)}
+	var answer events.APIGatewayProxyResponse
+	err := recovered(func() (err error) {
+		answer, err = g.serve(ctx, event, c)
+		return err
+	})
+	err = recovered(func() error { return c.settle(ctx, err) })
+	if err != nil {
+		answer = problem(err, c.RequestID)
+	}
+	seal(&answer, c.RequestID)
+	g.log(ctx, record{call: c, err: err, status: answer.StatusCode, bytes: len(event.Body), duration: g.config.Now().Sub(start)})
+	return answer, nil
+}
+
+// serve goes from the cheapest check to the dearest, and from who asks to what
+// is asked: nothing about an account, a path or a body is told to a caller
+// who has not passed what comes before.
+func (g *Guard) serve(ctx context.Context, event events.APIGatewayProxyRequest, c *Call) (events.APIGatewayProxyResponse, error) {
+	var none events.APIGatewayProxyResponse
+	c.route = g.routes[event.HTTPMethod+" "+event.Resource]
+	if c.route == nil {
+		return none, fault.New(fault.NotFound, "no such route")
+	}
+	h := headersOf(event)
+	if err := c.authenticate(ctx, h); err != nil {
+		return none, err
+	}
+	if err := c.authorize(ctx, h, event.PathParameters); err != nil {
+		return none, err
+	}
+	if err := c.decode(h, event); err != nil {
+		return none, err
+	}
+	return c.handle(ctx, h)
+}
+
+// authorize reads the documents that decide, the same ones for an account that
+// exists and for one that does not, and takes the decision.
+func (c *Call) authorize(ctx context.Context, h headers, parameters map[string]string) error {
+	user, _ := pathParameter(parameters, "user")
+	me := user == "me"
+	asked, notAnID := access.ParseUserID(user)
+
+	p := &c.Principal
+	documents, err := c.read(ctx, access.Keys{Issuer: p.Issuer, Subject: p.Subject, User: asked, Client: p.Client})
+	if err != nil {
+		return err
+	}
+	if documents.Caller != nil {
+		p.User = documents.Caller.User
+	}
+	c.Owner = access.Owner{User: asked}
+	if me {
+		c.Owner.User = p.User
+	}
+
+	app := documents.App
+	if app == nil || app.Client != p.Client || app.State != access.Active {
+		return fault.New(fault.Unauthenticated, "client without an active app document")
+	}
+	key, ok := h.single("X-Api-Key")
+	if !ok || len(key) > maxAPIKey || !app.HasAPIKey(key) {
+		return fault.New(fault.Forbidden, "API key missing or not the client's")
+	}
+	p.Scopes = slices.DeleteFunc(p.Scopes, func(s string) bool { return !slices.Contains(app.Scopes, s) })
+	if !slices.Contains(p.Scopes, c.route.Scope) {
+		return fault.New(fault.Forbidden, "scope missing in token or app document")
+	}
+
+	if !me && notAnID != nil {
+		return notAnID
+	}
+	if me && !p.User.IsZero() {
+		if documents, err = c.read(ctx, access.Keys{User: p.User}); err != nil {
+			return err
+		}
+	}
+	if documents.Owner != nil {
+		if documents.Owner.User != c.Owner.User {
+			return fault.New(fault.Internal, "owner document of another user")
+		}
+		c.Owner = *documents.Owner
+	}
+	c.Decision = access.Decide(*p, c.route.Action, c.Owner)
+	if !c.Decision.Allowed {
+		return fault.New(c.Decision.Kind, "denied by policy")
+	}
+	return nil
+}
+
+// read reads documents. Only a fault.Unavailable of the store is told as it
+// is: no other kind may come from a place where the caller is not known yet.
+func (c *Call) read(ctx context.Context, keys access.Keys) (access.Documents, error) {
+	documents, err := c.guard.config.Documents.Read(ctx, keys)
+	if err == nil {
+		return documents, nil
+	}
+	kind := fault.Internal
+	if fault.KindOf(err) == fault.Unavailable {
+		kind = fault.Unavailable
+	}
+	return access.Documents{}, fault.Wrap(kind, "access documents not read", err)
+}
+
+// handle runs the route's handler behind the adapter, on an event that holds
+// only what was checked: the adapter prints what it cannot read.
+func (c *Call) handle(ctx context.Context, h headers) (events.APIGatewayProxyResponse, error) {
+	var failure error
+	adapter := httpadapter.New(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		r.Body, r.ContentLength = io.NopCloser(bytes.NewReader(c.body)), int64(len(c.body))
+		answer := &answerWriter{ResponseWriter: w}
+		failure = c.route.Handle(answer, r, c)
+		if !answer.written {
+			w.WriteHeader(http.StatusInternalServerError)
+		}
+	}))
+	answer, err := adapter.ProxyWithContext(ctx, events.APIGatewayProxyRequest{
+		HTTPMethod:                      c.route.Method,
+		Path:                            c.route.Resource,
+		MultiValueHeaders:               h.forHandler(),
+		MultiValueQueryStringParameters: c.query,
+	})
+	switch {
+	case failure != nil:
+		return answer, failure
+	case err != nil:
+		return answer, fault.Wrap(fault.Internal, "no answer from the adapter", err)
+	case answer.StatusCode < 200 || answer.StatusCode > 299:
+		return answer, fault.New(fault.Internal, "handler answered neither 2xx nor with an error")
+	}
+	return encodeBinary(answer, h)
+}
+
+// answerWriter notices whether there was an answer.
+type answerWriter struct {
+	http.ResponseWriter
+	written bool
+}
+
+func (w *answerWriter) WriteHeader(status int) {
+	w.written = true
+	w.ResponseWriter.WriteHeader(status)
+}
+
+func (w *answerWriter) Write(b []byte) (int, error) {
+	w.written = true
+	return w.ResponseWriter.Write(b)
+}
+
+// encodeBinary sends a document as base64: as text in JSON its escapes could
+// pass the 6 MB that a function may answer. The gateway decodes it only where
+// the first media type of Accept is the document's.
+func encodeBinary(answer events.APIGatewayProxyResponse, h headers) (events.APIGatewayProxyResponse, error) {
+	sent, _, _ := mime.ParseMediaType(http.Header(answer.MultiValueHeaders).Get("Content-Type"))
+	if !slices.Contains(BinaryTypes, sent) {
+		return answer, nil
+	}
+	first, _, _ := strings.Cut(h.joined("Accept"), ",")
+	if wanted, _, err := mime.ParseMediaType(first); err != nil || wanted != sent {
+		return answer, fault.New(fault.NotAcceptable, "document type is not the first in Accept")
+	}
+	if !answer.IsBase64Encoded {
+		answer.Body, answer.IsBase64Encoded = toBase64(answer.Body), true
+	}
+	return answer, nil
+}
+
+// recovered turns a panic into an error that names its type and the code that
+// it came from, never its value: that may hold anything.
+func recovered(f func() error) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = fault.New(fault.Internal, fmt.Sprintf("panic of %T in %s", p, callers()))
+		}
+	}()
+	return f()
+}
+
+// callers names the innermost functions of this module's panicking code.
+func callers() string {
+	var counters [32]uintptr
+	n := runtime.Callers(3, counters[:]) // past Callers, callers and the deferred function
+	frames := runtime.CallersFrames(counters[:n])
+	var names []string
+	for len(names) < 8 {
+		frame, more := frames.Next()
+		if !strings.HasPrefix(frame.Function, "runtime.") && frame.Function != "" {
+			names = append(names, fmt.Sprintf("%s:%d", frame.Function, frame.Line))
+		}
+		if !more {
+			break
+		}
+	}
+	return strings.Join(names, " < ")
+}

@@ -1,0 +1,49 @@
+package edge
+
+import (
+	"encoding/json"
+	"net/http"
+
+	"github.com/aws/aws-lambda-go/events"
+
+	"fitvault/shared/fault"
+)
+
+// ProblemTypes is the start of every problem's type; the kind follows.
+const ProblemTypes = "https://fitvault.example/problems/"
+
+// retryAfter is how many seconds a caller should wait, by kind.
+var retryAfter = map[fault.Kind]string{fault.TooMany: "1", fault.Unavailable: "5"}
+
+// problem renders an error as RFC 9457 says: the one place where an error
+// becomes an answer. Only its kind and its items leave.
+func problem(err error, requestID string) events.APIGatewayProxyResponse {
+	kind := fault.KindOf(err)
+	if kind.Status() == http.StatusInternalServerError {
+		kind = fault.Internal // also what is no kind at all
+	}
+	body, failure := json.Marshal(struct {
+		Type     string       `json:"type"`
+		Title    string       `json:"title"`
+		Status   int          `json:"status"`
+		Instance string       `json:"instance"`
+		Errors   []fault.Item `json:"errors,omitempty"`
+	}{ProblemTypes + string(kind), kind.Title(), kind.Status(), requestID, fault.ItemsOf(err)})
+	if failure != nil {
+		body = nil // strings and numbers only: cannot happen
+	}
+	h := http.Header{"Content-Type": {"application/problem+json"}}
+	if seconds, ok := retryAfter[kind]; ok {
+		h.Set("Retry-After", seconds)
+	}
+	return events.APIGatewayProxyResponse{StatusCode: kind.Status(), MultiValueHeaders: h, Body: string(body)}
+}
+
+// seal sets the headers that every answer has.
+func seal(answer *events.APIGatewayProxyResponse, requestID string) {
+	h := http.Header(answer.MultiValueHeaders)
+	h.Set("Cache-Control", "no-store")
+	h.Set("Strict-Transport-Security", "max-age=31536000")
+	h.Set("X-Content-Type-Options", "nosniff")
+	h.Set("X-Request-Id", requestID)
+}

@@ -1,0 +1,115 @@
+package edge
+
+import (
+	"context"
+	"errors"
+	"regexp"
+	"strings"
+	"time"
+
+	"github.com/go-json-experiment/json"
+	"github.com/golang-jwt/jwt/v5"
+
+	"fitvault/shared/access"
+	"fitvault/shared/fault"
+)
+
+const (
+	maxToken  = 8 << 10     // bytes; Cognito's are about 1 KB
+	clockSkew = time.Minute // that a pool's clock may be ahead when it says "issued at"
+)
+
+var (
+	kidGrammar     = regexp.MustCompile(`^[A-Za-z0-9+/=_-]{1,128}$`)
+	subjectGrammar = regexp.MustCompile(`^[!-~]{1,255}$`)
+)
+
+// claims are those of a Cognito access token.
+type claims struct {
+	jwt.RegisteredClaims
+	TokenUse string `json:"token_use"`
+	ClientID string `json:"client_id"`
+	Scope    string `json:"scope"`
+}
+
+// UnmarshalJSON reads names exactly as they are spelt and refuses a claim that
+// comes twice; encoding/json does neither.
+func (c *claims) UnmarshalJSON(b []byte) error {
+	type plain claims
+	return json.Unmarshal(b, (*plain)(c))
+}
+
+// newTokenParser makes a parser for signed access tokens of one issuer. RS256
+// is the only algorithm: "none" and a public key used as an HMAC secret fail
+// before a key is looked up.
+func newTokenParser(issuer string, now func() time.Time) *jwt.Parser {
+	return jwt.NewParser(
+		jwt.WithValidMethods([]string{jwt.SigningMethodRS256.Alg()}),
+		jwt.WithStrictDecoding(),
+		jwt.WithIssuer(issuer),
+		jwt.WithExpirationRequired(),
+		jwt.WithTimeFunc(now),
+	)
+}
+
+// authenticate takes the principal from the token in Authorization.
+func (c *Call) authenticate(ctx context.Context, h headers) error {
+	header, _ := h.single("Authorization")
+	scheme, text, _ := strings.Cut(header, " ")
+	if !strings.EqualFold(scheme, "Bearer") || len(text) > maxToken {
+		return fault.New(fault.Unauthenticated, "no bearer token, several, or one too long")
+	}
+	var found claims
+	var keyError error
+	_, err := c.guard.tokens.ParseWithClaims(text, &found, func(t *jwt.Token) (any, error) {
+		kid, _ := t.Header["kid"].(string)
+		if _, critical := t.Header["crit"]; critical || !kidGrammar.MatchString(kid) {
+			return nil, ErrUnknownKey // RFC 7515, section 4.1.11: an extension that is not understood
+		}
+		key, err := c.guard.config.Keys.Key(ctx, kid)
+		if err == nil && key == nil {
+			err = ErrUnknownKey
+		}
+		keyError = err
+		return key, err
+	})
+	if keyError != nil && !errors.Is(keyError, ErrUnknownKey) {
+		return fault.Wrap(fault.Unavailable, "token keys not available", keyError)
+	}
+	if err != nil {
+		return fault.Wrap(fault.Unauthenticated, tokenFault(err), err)
+	}
+	if found.TokenUse != "access" || found.IssuedAt == nil ||
+		found.IssuedAt.After(c.guard.config.Now().Add(clockSkew)) ||
+		!subjectGrammar.MatchString(found.Subject) || !access.ValidClient(found.ClientID) {
+		return fault.New(fault.Unauthenticated, "not an access token with all its claims")
+	}
+	c.known = true
+	c.Principal = access.Principal{
+		Issuer: found.Issuer, Subject: found.Subject, Client: found.ClientID,
+		Scopes: strings.Fields(found.Scope),
+	}
+	return nil
+}
+
+// tokenFault says in constant words why a token was refused, for the log: the
+// library's own words may repeat the token.
+func tokenFault(err error) string {
+	for _, known := range []struct {
+		err  error
+		text string
+	}{
+		{ErrUnknownKey, "token of an unknown key"},
+		{jwt.ErrTokenExpired, "token expired"},
+		{jwt.ErrTokenNotValidYet, "token not valid yet"},
+		{jwt.ErrTokenInvalidIssuer, "token of another issuer"},
+		{jwt.ErrTokenRequiredClaimMissing, "token without a required claim"},
+		{jwt.ErrTokenSignatureInvalid, "token's signature or algorithm"},
+		{jwt.ErrTokenMalformed, "token malformed"},
+	} {
+		if errors.Is(err, known.err) {
+			return known.text
+		}
+	}
+	return "token refused"
+}

@@ -1,0 +1,287 @@
+package edge_test
+
+import (
+	"context"
+	"crypto"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/hmac"
+	"crypto/rand"
+	"crypto/rsa"
+	"crypto/sha256"
+	"crypto/x509"
+	"encoding/base64"
+	"encoding/json"
+	"encoding/pem"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/golang-jwt/jwt/v5"
+	"github.com/stretchr/testify/require"
+
+	"fitvault/shared/edge"
+	"fitvault/shared/edge/edgetest"
+	"fitvault/shared/fault"
+)
+
+func b64(s string) string { return base64.RawURLEncoding.EncodeToString([]byte(s)) }
+
+// signed is a token of any header and payload with the pool's own signature.
+func signed(header, payload string) string {
+	text := b64(header) + "." + b64(payload)
+	digest := sha256.Sum256([]byte(text))
+	signature, err := rsa.SignPKCS1v15(nil, edgetest.Key(), crypto.SHA256, digest[:])
+	if err != nil {
+		panic(err)
+	}
+	return text + "." + b64(string(signature))
+}
+
+// signedBy signs claims with any method and key, under the pool's key id.
+func signedBy(claims jwt.Claims, method jwt.SigningMethod, key any, header map[string]any) string {
+	token := jwt.NewWithClaims(method, claims)
+	token.Header["kid"] = edgetest.Kid
+	for name, value := range header {
+		token.Header[name] = value
+	}
+	text, err := token.SignedString(key)
+	if err != nil {
+		panic(err)
+	}
+	return text
+}
+
+func hs256(header, payload string, secret []byte) string {
+	text := b64(header) + "." + b64(payload)
+	mac := hmac.New(sha256.New, secret)
+	mac.Write([]byte(text))
+	return text + "." + b64(string(mac.Sum(nil)))
+}
+
+func TestTokens(t *testing.T) {
+	w := newWorld(t)
+	now := w.Time
+	const header = `{"kid":"` + edgetest.Kid + `","alg":"RS256"}`
+	claims := func(edit func(c jwt.MapClaims)) jwt.MapClaims {
+		c := w.Claims("ada")
+		if edit != nil {
+			edit(c)
+		}
+		return c
+	}
+	with := func(name string, value any) string {
+		return edgetest.Sign(claims(func(c jwt.MapClaims) { c[name] = value }))
+	}
+	without := func(name string) string {
+		return edgetest.Sign(claims(func(c jwt.MapClaims) { delete(c, name) }))
+	}
+	payload := func() string {
+		text, err := json.Marshal(claims(nil))
+		require.NoError(t, err)
+		return string(text)
+	}()
+	good := edgetest.Sign(claims(nil))
+	parts := strings.Split(good, ".")
+	lastBits := func(s string) string { // the same bytes, spelt otherwise
+		const alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
+		i := strings.IndexByte(alphabet, s[len(s)-1])
+		return s[:len(s)-1] + string(alphabet[i^1])
+	}
+
+	foreign, err := rsa.GenerateKey(rand.Reader, 2048)
+	require.NoError(t, err)
+	curve, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	require.NoError(t, err)
+	der, err := x509.MarshalPKIXPublicKey(&edgetest.Key().PublicKey)
+	require.NoError(t, err)
+	pkcs1 := x509.MarshalPKCS1PublicKey(&edgetest.Key().PublicKey)
+	pemText := pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: der})
+	const hsHeader = `{"kid":"` + edgetest.Kid + `","alg":"HS256"}`
+
+	bad := map[string]string{
+		"no token":                       "",
+		"scheme only":                    "Bearer",
+		"scheme and space":               "Bearer ",
+		"no scheme":                      good,
+		"another scheme":                 "Basic " + good,
+		"two spaces":                     "Bearer  " + good,
+		"a space after":                  "Bearer " + good + " ",
+		"two tokens in one value":        "Bearer " + good + ", Bearer " + good,
+		"garbage":                        "Bearer x",
+		"two dots":                       "Bearer ..",
+		"four parts":                     "Bearer " + good + ".x",
+		"five parts, as a JWE":           "Bearer " + good + ".x.y",
+		"8 KB and a byte":                "Bearer " + strings.Repeat("a", 8<<10+1),
+		"a megabyte":                     "Bearer " + strings.Repeat("a.", 1<<19),
+		"huge but well signed":           "Bearer " + with("scope", strings.Repeat("a ", 4<<10)),
+		"alg none":                       "Bearer " + b64(`{"kid":"`+edgetest.Kid+`","alg":"none"}`) + "." + parts[1] + ".",
+		"alg None":                       "Bearer " + b64(`{"kid":"`+edgetest.Kid+`","alg":"None"}`) + "." + parts[1] + ".",
+		"alg none with a signature":      "Bearer " + b64(`{"kid":"`+edgetest.Kid+`","alg":"none"}`) + "." + parts[1] + "." + parts[2],
+		"alg none, well signed":          "Bearer " + signed(`{"kid":"`+edgetest.Kid+`","alg":"none"}`, payload),
+		"alg empty":                      "Bearer " + signed(`{"kid":"`+edgetest.Kid+`","alg":""}`, payload),
+		"alg missing":                    "Bearer " + signed(`{"kid":"`+edgetest.Kid+`"}`, payload),
+		"alg a list":                     "Bearer " + signed(`{"kid":"`+edgetest.Kid+`","alg":["RS256"]}`, payload),
+		"alg in capitals of another":     "Bearer " + signed(`{"kid":"`+edgetest.Kid+`","alg":"rs256"}`, payload),
+		"HS256, public key as PEM":       "Bearer " + hs256(hsHeader, payload, pemText),
+		"HS256, public key as DER":       "Bearer " + hs256(hsHeader, payload, der),
+		"HS256, public key as PKCS #1":   "Bearer " + hs256(hsHeader, payload, pkcs1),
+		"HS256, modulus":                 "Bearer " + hs256(hsHeader, payload, edgetest.Key().N.Bytes()),
+		"HS256, JWKS":                    "Bearer " + hs256(hsHeader, payload, []byte(edgetest.JWKS(edgetest.Kid, &edgetest.Key().PublicKey))),
+		"HMAC under RS256's name":        "Bearer " + hs256(header, payload, pemText),
+		"RS384 of the right key":         "Bearer " + signedBy(claims(nil), jwt.SigningMethodRS384, edgetest.Key(), nil),
+		"RS512 of the right key":         "Bearer " + signedBy(claims(nil), jwt.SigningMethodRS512, edgetest.Key(), nil),
+		"PS256 of the right key":         "Bearer " + signedBy(claims(nil), jwt.SigningMethodPS256, edgetest.Key(), nil),
+		"ES256":                          "Bearer " + signedBy(claims(nil), jwt.SigningMethodES256, curve, nil),
+		"forged: another key":            "Bearer " + signedBy(claims(nil), jwt.SigningMethodRS256, foreign, nil),
+		"forged: own key in the header":  "Bearer " + signedBy(claims(nil), jwt.SigningMethodRS256, foreign, map[string]any{"jwk": map[string]string{"kty": "RSA"}, "jku": "https://attacker.example/jwks"}),
+		"forged: claims changed":         "Bearer " + parts[0] + "." + b64(strings.Replace(payload, `"ada"`, `"ben"`, 1)) + "." + parts[2],
+		"forged: header changed":         "Bearer " + b64(`{"alg":"RS256","kid":"`+edgetest.Kid+`","x":1}`) + "." + parts[1] + "." + parts[2],
+		"signature missing":              "Bearer " + parts[0] + "." + parts[1] + ".",
+		"signature cut":                  "Bearer " + good[:len(good)-4],
+		"signature of zeros":             "Bearer " + parts[0] + "." + parts[1] + "." + b64(strings.Repeat("\x00", 256)),
+		"signature with spare bits":      "Bearer " + parts[0] + "." + parts[1] + "." + lastBits(parts[2]),
+		"padding":                        "Bearer " + parts[0] + "=." + parts[1] + "." + parts[2],
+		"unknown key id":                 "Bearer " + signedBy(claims(nil), jwt.SigningMethodRS256, edgetest.Key(), map[string]any{"kid": "other"}),
+		"no key id":                      "Bearer " + signed(`{"alg":"RS256"}`, payload),
+		"empty key id":                   "Bearer " + signedBy(claims(nil), jwt.SigningMethodRS256, edgetest.Key(), map[string]any{"kid": ""}),
+		"key id a number":                "Bearer " + signedBy(claims(nil), jwt.SigningMethodRS256, edgetest.Key(), map[string]any{"kid": 1}),
+		"key id a path":                  "Bearer " + signedBy(claims(nil), jwt.SigningMethodRS256, edgetest.Key(), map[string]any{"kid": "../../dev/null"}),
+		"critical extension":             "Bearer " + signedBy(claims(nil), jwt.SigningMethodRS256, edgetest.Key(), map[string]any{"crit": []string{"b64"}, "b64": false}),
+		"header not JSON":                "Bearer " + signed(`x`, payload),
+		"payload not JSON":               "Bearer " + signed(header, `x`),
+		"payload a list":                 "Bearer " + signed(header, `[]`),
+		"payload null":                   "Bearer " + signed(header, `null`),
+		"payload empty":                  "Bearer " + signed(header, ``),
+		"payload not UTF-8":              "Bearer " + signed(header, strings.Replace(payload, `"ada"`, "\"\xff\"", 1)),
+		"a claim twice":                  "Bearer " + signed(header, `{"sub":"ben",`+payload[1:]),
+		"claims in capitals":             "Bearer " + signed(header, strings.Replace(payload, `"client_id"`, `"Client_ID"`, 1)),
+		"expired now":                    "Bearer " + with("exp", now.Unix()),
+		"expired a second ago":           "Bearer " + with("exp", now.Add(-time.Second).Unix()),
+		"expired long ago":               "Bearer " + with("exp", 0),
+		"expires at a negative time":     "Bearer " + with("exp", -1),
+		"expires at a text":              "Bearer " + with("exp", "2100-01-01"),
+		"expires at no number":           "Bearer " + signed(header, strings.Replace(payload, `"exp":`, `"exp":1e999,"x":`, 1)),
+		"no expiry":                      "Bearer " + without("exp"),
+		"expiry null":                    "Bearer " + with("exp", nil),
+		"not valid yet":                  "Bearer " + with("nbf", now.Add(time.Second).Unix()),
+		"issued in the future":           "Bearer " + with("iat", now.Add(61*time.Second).Unix()),
+		"no issue time":                  "Bearer " + without("iat"),
+		"another issuer":                 "Bearer " + with("iss", "https://attacker.example/"),
+		"another pool":                   "Bearer " + with("iss", strings.Replace(edgetest.Issuer, "people", "other", 1)),
+		"issuer and a slash":             "Bearer " + with("iss", edgetest.Issuer+"/"),
+		"issuer in capitals":             "Bearer " + with("iss", strings.ToUpper(edgetest.Issuer)),
+		"issuer a list":                  "Bearer " + with("iss", []string{edgetest.Issuer}),
+		"no issuer":                      "Bearer " + without("iss"),
+		"ID token":                       "Bearer " + edgetest.Sign(claims(func(c jwt.MapClaims) { c["token_use"], c["aud"] = "id", edgetest.Client; delete(c, "client_id") })),
+		"ID token with a client id":      "Bearer " + with("token_use", "id"),
+		"refresh token":                  "Bearer " + with("token_use", "refresh"),
+		"no token_use":                   "Bearer " + without("token_use"),
+		"token_use in capitals":          "Bearer " + with("token_use", "Access"),
+		"no client":                      "Bearer " + without("client_id"),
+		"client empty":                   "Bearer " + with("client_id", ""),
+		"client with a slash":            "Bearer " + with("client_id", "a/b"),
+		"client with another document's": "Bearer " + with("client_id", "x#app"),
+		"no subject":                     "Bearer " + without("sub"),
+		"subject empty":                  "Bearer " + with("sub", ""),
+		"subject with a space":           "Bearer " + with("sub", "a b"),
+		"subject with NUL":               "Bearer " + with("sub", "a\x00"),
+		"subject a number":               "Bearer " + with("sub", 1),
+		"subject too long":               "Bearer " + with("sub", strings.Repeat("a", 256)),
+		"scope a list":                   "Bearer " + with("scope", []string{writeScope}),
+	}
+	for name, authorization := range bad {
+		t.Run(name, func(t *testing.T) {
+			e := w.post()
+			if authorization == "" {
+				delete(e.Headers, "Authorization")
+				delete(e.MultiValueHeaders, "Authorization")
+			} else {
+				edgetest.SetHeader(&e, "Authorization", authorization)
+			}
+			w.Accounts.Reads = nil
+			w.refused(t, e, fault.Unauthenticated)
+			require.Empty(t, w.Accounts.Reads, "nothing is read for a caller who is not known")
+			require.Empty(t, w.Audit.Events(), "nor written")
+		})
+	}
+
+	for name, authorization := range map[string]string{
+		"good":                          "Bearer " + good,
+		"scheme in lower case":          "bearer " + good,
+		"expires in a second":           "Bearer " + with("exp", now.Add(time.Second).Unix()),
+		"valid from now":                "Bearer " + with("nbf", now.Unix()),
+		"the pool's clock runs ahead":   "Bearer " + with("iat", now.Add(time.Minute).Unix()),
+		"with an audience":              "Bearer " + with("aud", "resource"),
+		"header with a type":            "Bearer " + signed(`{"typ":"JWT","kid":"`+edgetest.Kid+`","alg":"RS256"}`, payload),
+		"a fraction of a second":        "Bearer " + with("exp", float64(now.Unix())+1.5),
+		"an extension that is harmless": "Bearer " + signed(`{"x":1,"kid":"`+edgetest.Kid+`","alg":"RS256"}`, payload),
+	} {
+		t.Run(name, func(t *testing.T) {
+			e := w.post()
+			edgetest.SetHeader(&e, "Authorization", authorization)
+			call := w.allowed(t, e)
+			require.Equal(t, "ada", call.Principal.Subject)
+			require.Equal(t, w.Ada, call.Principal.User)
+			require.Equal(t, edgetest.Client, call.Principal.Client)
+		})
+	}
+}
+
+func TestAuthorizationGivenTwice(t *testing.T) {
+	w := newWorld(t)
+	ada := "Bearer " + edgetest.Sign(w.Claims("ada"))
+	ben := "Bearer " + edgetest.Sign(w.Claims("ben"))
+	tests := map[string]struct {
+		single map[string]string
+		multi  map[string][]string
+	}{
+		"two values":                     {nil, map[string][]string{"Authorization": {ada, ben}}},
+		"the same twice":                 {nil, map[string][]string{"Authorization": {ada, ada}}},
+		"two spellings of the name":      {nil, map[string][]string{"Authorization": {ada}, "authorization": {ben}}},
+		"two spellings, single":          {map[string]string{"Authorization": ada, "AUTHORIZATION": ben}, nil},
+		"one in each place, different":   {map[string]string{"Authorization": ben}, map[string][]string{"Authorization": {ada}}},
+		"one in each place, other names": {map[string]string{"authorization": ben}, map[string][]string{"Authorization": {ada}}},
+		"nothing in a list":              {nil, map[string][]string{"Authorization": {}}},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			e := w.get()
+			e.Headers, e.MultiValueHeaders = test.single, test.multi
+			w.refused(t, e, fault.Unauthenticated)
+		})
+	}
+	t.Run("once, in any spelling and either place", func(t *testing.T) {
+		for _, name := range []string{"authorization", "AUTHORIZATION", "Authorization"} {
+			e := w.get()
+			e.MultiValueHeaders = nil
+			e.Headers = map[string]string{name: ada, "X-API-KEY": edgetest.APIKey}
+			w.allowed(t, e)
+			e.Headers, e.MultiValueHeaders = nil, map[string][]string{name: {ada}, "X-Api-Key": {edgetest.APIKey}}
+			w.allowed(t, e)
+		}
+	})
+}
+
+func TestWithoutTokenKeys(t *testing.T) {
+	w := newWorld(t)
+	store := &parameter{text: "none yet"}
+	config := w.Config("test")
+	config.Keys = edge.NewStoredKeys(store, w.Now)
+	w.guard = edge.New(config, edge.Route{Method: "GET", Resource: readings, Scope: readScope, Action: "readings.read", Handle: good})
+	w.refused(t, w.get(), fault.Unavailable)
+	require.Empty(t, w.Audit.Events())
+
+	e := w.get()
+	edgetest.SetHeader(&e, "Authorization", "Bearer x")
+	w.refused(t, e, fault.Unauthenticated)
+
+	config.Keys = noKey{}
+	w.guard = edge.New(config, edge.Route{Method: "GET", Resource: readings, Scope: readScope, Action: "readings.read", Handle: good})
+	w.refused(t, w.get(), fault.Unauthenticated)
+}
+
+// noKey is a broken TokenKeys: no key and no error.
+type noKey struct{}
+
+func (noKey) Key(context.Context, string) (*rsa.PublicKey, error) { return nil, nil }

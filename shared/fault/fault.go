@@ -1,0 +1,74 @@
+// Package fault gives every error that a caller may see a kind. A kind is all
+// that leaves the function: the edge renders it as an RFC 9457 problem, and
+// the text of the error stays in the protected log.
+package fault
+
+import "errors"
+
+// Kind is the cause of a failure, one status code each (wire.md, "errors").
+type Kind string
+
+const (
+	BadRequest      Kind = "bad-request"            // 400: not readable at all
+	BadPageToken    Kind = "bad-page-token"         // 400
+	Unauthenticated Kind = "unauthenticated"        // 401: not known
+	Forbidden       Kind = "forbidden"              // 403: known, but may not
+	ConsentRequired Kind = "consent-required"       // 403: the owner's consent is missing
+	NotFound        Kind = "not-found"              // 404: also another person's thing
+	NotAcceptable   Kind = "not-acceptable"         // 406
+	Conflict        Kind = "conflict"               // 409
+	TooLarge        Kind = "too-large"              // 413
+	UnsupportedType Kind = "unsupported-media-type" // 415
+	Invalid         Kind = "invalid"                // 422: well-formed, but against the schema or rules
+	KeyReused       Kind = "idempotency-key-reused" // 422: the same key with another body
+	TooMany         Kind = "too-many-requests"      // 429
+	Internal        Kind = "internal"               // 500
+	Unavailable     Kind = "unavailable"            // 503: try again later
+)
+
+// Item is one entry of a problem's `errors` member. Pointer is a JSON pointer
+// made only of member names that a published schema names and of list
+// positions; Rule is the constant name of a rule. Neither repeats input.
+type Item struct {
+	Pointer string `json:"pointer"`
+	Rule    string `json:"rule"`
+}
+
+// Error is a failure with its kind. Text is a constant: it never holds a value
+// from a request or from storage.
+type Error struct {
+	Kind  Kind
+	Text  string
+	Items []Item
+	Cause error // for the protected log only
+}
+
+// New returns an error of a kind with a constant text.
+func New(kind Kind, text string) *Error { return &Error{Kind: kind, Text: text} }
+
+// Wrap returns an error of a kind with a constant text and its cause.
+func Wrap(kind Kind, text string, cause error) *Error {
+	return &Error{Kind: kind, Text: text, Cause: cause}
+}
+
+func (e *Error) Error() string { return string(e.Kind) + ": " + e.Text }
+func (e *Error) Unwrap() error { return e.Cause }
+
+// KindOf returns the kind of the outermost fault in err's chain; an error
+// without one is Internal, because nobody has said that it may be told.
+func KindOf(err error) Kind {
+	var e *Error
+	if errors.As(err, &e) {
+		return e.Kind
+	}
+	return Internal
+}
+
+// ItemsOf returns the items of the outermost fault in err's chain.
+func ItemsOf(err error) []Item {
+	var e *Error
+	if errors.As(err, &e) {
+		return e.Items
+	}
+	return nil
+}

@@ -1,0 +1,99 @@
+package fault_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"fitvault/shared/fault"
+)
+
+// The table of wire.md, "errors", written out by hand.
+func TestStatuses(t *testing.T) {
+	want := map[fault.Kind]int{
+		fault.BadRequest: 400, fault.BadPageToken: 400, fault.Unauthenticated: 401,
+		fault.Forbidden: 403, fault.ConsentRequired: 403, fault.NotFound: 404,
+		fault.NotAcceptable: 406, fault.Conflict: 409, fault.TooLarge: 413,
+		fault.UnsupportedType: 415, fault.Invalid: 422, fault.KeyReused: 422,
+		fault.TooMany: 429, fault.Internal: 500, fault.Unavailable: 503,
+	}
+	require.Len(t, fault.Kinds(), len(want))
+	for _, kind := range fault.Kinds() {
+		require.Equal(t, want[kind], kind.Status(), kind)
+		require.NotEmpty(t, kind.Title())
+	}
+	require.Equal(t, "Consent required", fault.ConsentRequired.Title())
+	require.Equal(t, 500, fault.Kind("made up").Status())
+	require.Equal(t, fault.Internal.Title(), fault.Kind("made up").Title())
+}
+
+// A kind that is declared but not in the table would be answered as 500.
+func TestEveryDeclaredKindIsInTheTable(t *testing.T) {
+	source, err := os.ReadFile("fault.go")
+	require.NoError(t, err)
+	require.Equal(t, strings.Count(string(source), "Kind = \""), len(fault.Kinds()))
+}
+
+func TestKindOf(t *testing.T) {
+	inner := fault.New(fault.NotFound, "inner")
+	outer := fault.Wrap(fault.Unavailable, "outer", inner)
+	require.Equal(t, fault.Unavailable, fault.KindOf(outer), "the outermost says what is told")
+	require.Equal(t, fault.Unavailable, fault.KindOf(fmt.Errorf("x: %w", outer)))
+	require.Equal(t, fault.NotFound, fault.KindOf(errors.Join(errors.New("x"), inner)))
+	require.Equal(t, fault.Internal, fault.KindOf(errors.New("x")))
+	require.Equal(t, fault.Internal, fault.KindOf(nil))
+	require.ErrorIs(t, outer, inner)
+	require.EqualError(t, outer, "unavailable: outer")
+}
+
+func TestItemsOf(t *testing.T) {
+	items := []fault.Item{{Pointer: "/0/body", Rule: "type"}}
+	require.Equal(t, items, fault.ItemsOf(fmt.Errorf("x: %w", &fault.Error{Kind: fault.Invalid, Items: items})))
+	require.Nil(t, fault.ItemsOf(errors.New("x")))
+}
+
+// apiError is an AWS error: its text repeats what was sent.
+type apiError struct{ code, text string }
+
+func (e apiError) Error() string     { return e.code + ": " + e.text }
+func (e apiError) ErrorCode() string { return e.code }
+
+func TestTrace(t *testing.T) {
+	const canary = "71.236548917"
+	tests := []struct {
+		name string
+		err  error
+		want []string
+	}{
+		{"nothing", nil, nil},
+		{"a fault", fault.New(fault.NotFound, "no such recording"), []string{"not-found: no such recording"}},
+		{"any error: its type only", errors.New(canary), []string{"*errors.errorString"}},
+		{"a wrapped text", fmt.Errorf(canary+": %w", context.DeadlineExceeded), []string{"*fmt.wrapError", "context.deadlineExceededError"}},
+		{"an AWS error: its code", apiError{"ConditionalCheckFailedException", canary}, []string{"fault_test.apiError: ConditionalCheckFailedException"}},
+		{"a code that is none", apiError{canary + " ", ""}, []string{"fault_test.apiError: unreadable code"}},
+		{
+			"a fault with its causes",
+			fault.Wrap(fault.Unavailable, "not read", errors.Join(errors.New(canary), apiError{"Throttling", canary})),
+			[]string{"unavailable: not read", "*errors.joinError", "*errors.errorString", "fault_test.apiError: Throttling"},
+		},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			require.Equal(t, test.want, fault.Trace(test.err))
+			require.NotContains(t, fault.Trace(test.err), canary)
+		})
+	}
+}
+
+func TestTraceIsBounded(t *testing.T) {
+	err := errors.New("x")
+	for range 1000 {
+		err = errors.Join(err, err)
+	}
+	require.Len(t, fault.Trace(err), 16)
+}

@@ -1,0 +1,207 @@
+// Package intake takes readings and recordings in: it decides what is good,
+// writes down what it decided (the manifest), has the audit event written, and
+// seals and stores the rest. Every step may be repeated: a retry follows the
+// manifest, so a batch is stored exactly once, whoever sends it how often.
+//
+// The order is the promise (design.md, "How a reading travels"): manifest,
+// audit event, blocks, answer. An answer is given only when every block is
+// stored, so an acknowledged reading is never lost.
+package intake
+
+import (
+	"context"
+	"crypto/hmac"
+	"encoding/base32"
+	"io"
+	"strings"
+	"time"
+
+	"fitvault/shared/fault"
+	"fitvault/shared/vault"
+)
+
+// Rules is the version of the rule set: schemas, extra rules and how batches
+// are cut into blocks. A manifest names the one that decided it.
+const Rules = "1"
+
+// Keep is how long a manifest answers retries (wire.md, "retries").
+const Keep = 35 * 24 * time.Hour
+
+// Logical names of the stores, bound into each sealed piece; a restored table
+// under another name is still the same store.
+const (
+	StoreReadings  = "readings"
+	StoreDocuments = "documents"
+)
+
+// MaxBlock bounds the text of the readings of one block, so that the sealed
+// block fits a DynamoDB item (400 KB) even if nothing compresses.
+const MaxBlock = 320 << 10
+
+// MaxDocument is the most bytes a document may have (wire.md, "sizes").
+const MaxDocument = 4_500_000
+
+// Manifest says what was decided about one request, without any value of it.
+type Manifest struct {
+	Key         string     `json:"-"`                  // HMAC of owner, client, route and idempotency key
+	Body        []byte     `json:"-"`                  // HMAC of the body
+	Expires     time.Time  `json:"-"`                  // when the key is free again
+	RequestsKey string     `json:"requests_key"`       // id of the key of both HMACs
+	Rules       string     `json:"rules"`              // the rule set that decided
+	Count       int        `json:"count"`              // records in the request
+	Rejected    []Rejected `json:"rejected,omitempty"` // the records that were not accepted
+	Blocks      []Block    `json:"blocks,omitempty"`   // where the accepted ones go
+	Recording   *Recording `json:"recording,omitempty"`
+}
+
+// Rejected is the verdict on a record that was not accepted.
+type Rejected struct {
+	Index   int    `json:"i"`
+	Pointer string `json:"p"`
+	Rule    string `json:"r"`
+}
+
+// Block is one sealed block and the records of the request that it holds.
+type Block struct {
+	Day     string  `json:"day"`
+	ID      string  `json:"id"`
+	Records []Range `json:"records"`
+}
+
+// Range is the records from First to Last, both included, by index in the request.
+type Range [2]int
+
+// add appends record i, which is greater than any before it.
+func (b *Block) add(i int) {
+	if n := len(b.Records); n > 0 && b.Records[n-1][1] == i-1 {
+		b.Records[n-1][1] = i
+		return
+	}
+	b.Records = append(b.Records, Range{i, i})
+}
+
+// each calls f with the index of every record of the block, in order, until f fails.
+func (b Block) each(f func(i int) error) error {
+	for _, r := range b.Records {
+		for i := r[0]; i <= r[1]; i++ {
+			if err := f(i); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// Recording names the pieces of one stored document.
+type Recording struct {
+	ID       string `json:"id"`       // of the recording
+	Document string `json:"document"` // of the object that holds the original
+}
+
+// Manifests stores manifests.
+type Manifests interface {
+	// Claim stores m if its key is free, and returns the manifest that holds the
+	// key: m itself, or the one that was there first. Of any number of concurrent
+	// claims of one key exactly one is stored, and all return that one.
+	Claim(ctx context.Context, m Manifest) (Manifest, error)
+	// Find returns the manifest that holds a key, if one does.
+	Find(ctx context.Context, key string) (Manifest, bool, error)
+}
+
+// Blocks stores sealed pieces beside an owner's readings.
+type Blocks interface {
+	// PutOnce stores a piece; one that is there already stays, and that is no error.
+	PutOnce(ctx context.Context, owner, item string, sealed []byte) error
+}
+
+// Documents stores sealed documents.
+type Documents interface {
+	// Put stores a document; one that is there already stays, and that is no error.
+	Put(ctx context.Context, id string, sealed []byte) error
+}
+
+// Keys hands out what intake may use: it can seal, and open nothing.
+type Keys interface {
+	Requests(ctx context.Context) (vault.RequestsKey, error)
+	Sealer(ctx context.Context, owner, keyID string) (*vault.Sealer, error)
+}
+
+// Request is who sends what. Record writes the audit event of the request; what
+// follows it is the effect.
+type Request struct {
+	Owner, DataKey, Client string
+	IdempotencyKey         string // "" derives one from the body
+	Body                   []byte
+	Record                 func(ctx context.Context, manifest string, accepted int) error
+}
+
+// Intake is safe for concurrent use.
+type Intake struct {
+	Deployment string
+	Manifests  Manifests
+	Blocks     Blocks
+	Documents  Documents
+	Keys       Keys
+	Now        func() time.Time
+	Rand       io.Reader
+}
+
+// RecordItem and BlockItem are the sort keys of a sealed piece in Readings.
+func RecordItem(id string) string     { return "recording#" + id }
+func BlockItem(day, id string) string { return day + "#" + id }
+
+// BlockPlace is where a block lives; vault binds it into the seal.
+func BlockPlace(deployment, owner, day, id string) vault.Place {
+	return vault.Place{Deployment: deployment, Table: StoreReadings, Owner: owner, Day: day, ID: id}
+}
+
+// IndexPlace is where a recording's index entry lives.
+func IndexPlace(deployment, owner, id string) vault.Place {
+	return vault.Place{Deployment: deployment, Table: StoreReadings, Owner: owner, ID: RecordItem(id)}
+}
+
+// DocumentPlace is where a recording's original lives.
+func DocumentPlace(deployment, owner, id string) vault.Place {
+	return vault.Place{Deployment: deployment, Table: StoreDocuments, Owner: owner, ID: id}
+}
+
+// propose returns a manifest for r under the key that a retry of r would find.
+func (in *Intake) propose(keys vault.RequestsKey, route string, r Request) Manifest {
+	kind, key := "key", r.IdempotencyKey
+	if key == "" {
+		kind, key = "body", string(r.Body)
+	}
+	id := keys.ManifestID(r.Owner, r.Client, route, kind, key)
+	return Manifest{
+		Key:         id,
+		Body:        keys.BodyMAC(id, r.Body),
+		Expires:     in.Now().Add(Keep),
+		RequestsKey: keys.ID(),
+		Rules:       Rules,
+	}
+}
+
+// claim makes m the manifest of its key, or returns the one that is it already.
+func (in *Intake) claim(ctx context.Context, m Manifest) (Manifest, error) {
+	held, err := in.Manifests.Claim(ctx, m)
+	if err != nil {
+		return Manifest{}, fault.Wrap(fault.Unavailable, "manifest cannot be written", err)
+	}
+	return held, sameBody(held, m)
+}
+
+func sameBody(held, m Manifest) error {
+	if !hmac.Equal(held.Body, m.Body) {
+		return fault.New(fault.KeyReused, "idempotency key was used with another body")
+	}
+	return nil
+}
+
+// newID returns 128 random bits as 26 characters of [a-z2-7].
+func (in *Intake) newID() (string, error) {
+	var b [16]byte
+	if _, err := io.ReadFull(in.Rand, b[:]); err != nil {
+		return "", fault.Wrap(fault.Internal, "no randomness", err)
+	}
+	return strings.ToLower(base32.StdEncoding.WithPadding(base32.NoPadding).EncodeToString(b[:])), nil
+}

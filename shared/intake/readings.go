@@ -1,0 +1,181 @@
+package intake
+
+import (
+	"context"
+	"errors"
+
+	"fitvault/shared/fault"
+	"fitvault/shared/openmhealth"
+	"fitvault/shared/reading"
+	"fitvault/shared/segment"
+)
+
+// Readings takes in a batch of data points and returns a result for each
+// record, in order. Errors: the fault kinds of openmhealth.Decode; KeyReused,
+// Unavailable, Internal.
+func (in *Intake) Readings(ctx context.Context, r Request) ([]openmhealth.Result, error) {
+	keys, err := in.Keys.Requests(ctx)
+	if err != nil {
+		return nil, err
+	}
+	m := in.propose(keys, "readings", r)
+	accepted, results, refused := openmhealth.Decode(r.Body, r.Owner, openmhealth.Intake)
+	switch {
+	case refused == nil:
+		m.Count = len(results)
+		if m.Rejected, m.Blocks, err = in.cut(accepted, results); err != nil {
+			return nil, err
+		}
+		if m, err = in.claim(ctx, m); err != nil {
+			return nil, err
+		}
+	case fault.KindOf(refused) == fault.Invalid:
+		// Older rules may have accepted it: then this is a retry, and they hold.
+		held, found, err := in.Manifests.Find(ctx, m.Key)
+		if err != nil {
+			return nil, fault.Wrap(fault.Unavailable, "manifest cannot be read", err)
+		}
+		if !found {
+			return nil, refused
+		}
+		if err := sameBody(held, m); err != nil {
+			return nil, err
+		}
+		m = held
+	default:
+		return nil, refused
+	}
+
+	if err := r.Record(ctx, m.Key, m.Count-len(m.Rejected)); err != nil {
+		return nil, err
+	}
+	points, err := pointsOf(m, r.Body, accepted, results)
+	if err != nil {
+		return nil, err
+	}
+	if err := in.storeBlocks(ctx, r, m, points); err != nil {
+		return nil, err
+	}
+	return answer(m, points)
+}
+
+// cut divides the accepted readings by UTC day, in the order they came, into
+// blocks of at most MaxBlock of text.
+func (in *Intake) cut(accepted []reading.Reading, results []openmhealth.Result) (rejected []Rejected, blocks []Block, err error) {
+	open := map[string]int{} // day → its last block
+	size := map[string]int{} // day → text in that block
+	var text []byte
+	next := 0
+	for _, result := range results {
+		if !result.Accepted {
+			rejected = append(rejected, Rejected{result.Index, result.Pointer, result.Rule})
+			continue
+		}
+		r := accepted[next]
+		next++
+		text = r.Point.AppendJSON(text[:0])
+		day := r.Day()
+		at, ok := open[day]
+		if !ok || size[day]+len(text) > MaxBlock {
+			id, err := in.newID()
+			if err != nil {
+				return nil, nil, err
+			}
+			at = len(blocks)
+			blocks = append(blocks, Block{Day: day, ID: id})
+			open[day], size[day] = at, 0
+		}
+		blocks[at].add(result.Index)
+		size[day] += len(text)
+	}
+	return rejected, blocks, nil
+}
+
+// pointsOf returns the data points that the manifest accepted, by index. They
+// are the ones just decoded, unless other rules decided the manifest.
+func pointsOf(m Manifest, body []byte, accepted []reading.Reading, results []openmhealth.Result) (map[int]reading.Reading, error) {
+	points := make(map[int]reading.Reading, len(accepted))
+	next := 0
+	for _, result := range results {
+		if result.Accepted {
+			points[result.Index] = accepted[next]
+			next++
+		}
+	}
+	for _, block := range m.Blocks {
+		if block.each(func(i int) error {
+			if _, ok := points[i]; !ok {
+				return errOtherRules
+			}
+			return nil
+		}) == nil {
+			continue
+		}
+		all, err := openmhealth.Points(body, openmhealth.Intake)
+		if err != nil {
+			return nil, err
+		}
+		for i, p := range all {
+			// A point that fails here was not accepted then, so no block names it.
+			if r, err := reading.FromPoint(p); err == nil {
+				points[i] = r
+			}
+		}
+		return points, nil
+	}
+	return points, nil
+}
+
+var errOtherRules = errors.New("other rules decided this manifest")
+
+func (in *Intake) storeBlocks(ctx context.Context, r Request, m Manifest, points map[int]reading.Reading) error {
+	sealer, err := in.Keys.Sealer(ctx, r.Owner, r.DataKey)
+	if err != nil {
+		return err
+	}
+	for _, block := range m.Blocks {
+		var batch []reading.Value
+		if err := block.each(func(i int) error {
+			p, ok := points[i]
+			if !ok {
+				return fault.New(fault.Internal, "manifest names a record that the body does not have")
+			}
+			batch = append(batch, p.Point)
+			return nil
+		}); err != nil {
+			return err
+		}
+		packed, err := segment.Encode(batch)
+		if err != nil {
+			return fault.Wrap(fault.Internal, "readings cannot be packed", err)
+		}
+		sealed, err := sealer.Seal(BlockPlace(in.Deployment, r.Owner, block.Day, block.ID), packed)
+		if err != nil {
+			return fault.Wrap(fault.Internal, "block cannot be sealed", err)
+		}
+		if err := in.Blocks.PutOnce(ctx, r.Owner, BlockItem(block.Day, block.ID), sealed); err != nil {
+			return fault.Wrap(fault.Unavailable, "block cannot be stored", err)
+		}
+	}
+	return nil
+}
+
+// answer renders the manifest's decisions, the same for every retry.
+func answer(m Manifest, points map[int]reading.Reading) ([]openmhealth.Result, error) {
+	results := make([]openmhealth.Result, m.Count)
+	for i := range results {
+		results[i] = openmhealth.Result{Index: i, Accepted: true}
+	}
+	for _, r := range m.Rejected {
+		if r.Index < 0 || r.Index >= m.Count {
+			return nil, fault.New(fault.Internal, "manifest names a record that the body does not have")
+		}
+		results[r.Index] = openmhealth.Result{Index: r.Index, Pointer: r.Pointer, Rule: r.Rule}
+	}
+	for i := range results {
+		if results[i].Accepted {
+			results[i].ID = points[i].ID
+		}
+	}
+	return results, nil
+}

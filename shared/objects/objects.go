@@ -1,0 +1,55 @@
+// Package objects is S3: sealed documents under random ids.
+package objects
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+	"github.com/aws/aws-sdk-go-v2/service/s3/types"
+	"github.com/aws/smithy-go"
+)
+
+// ErrNotFound is returned for an object that does not exist.
+var ErrNotFound = errors.New("no such object")
+
+// Bucket holds sealed documents of at most Limit bytes.
+type Bucket struct {
+	Client *s3.Client
+	Name   string
+	Limit  int64
+}
+
+// Put stores an object once: an object that is there already stays as it is,
+// which makes a retry harmless.
+func (b Bucket) Put(ctx context.Context, id string, sealed []byte) error {
+	_, err := b.Client.PutObject(ctx, &s3.PutObjectInput{
+		Bucket: aws.String(b.Name), Key: aws.String(id), Body: bytes.NewReader(sealed), IfNoneMatch: aws.String("*"),
+		ContentType: aws.String("application/octet-stream"), ChecksumAlgorithm: types.ChecksumAlgorithmSha256})
+	var api smithy.APIError
+	if errors.As(err, &api) && api.ErrorCode() == "PreconditionFailed" {
+		return nil
+	}
+	return err
+}
+
+// Get returns an object. Errors: ErrNotFound, or S3's own.
+func (b Bucket) Get(ctx context.Context, id string) ([]byte, error) {
+	out, err := b.Client.GetObject(ctx, &s3.GetObjectInput{Bucket: aws.String(b.Name), Key: aws.String(id)})
+	var missing *types.NoSuchKey
+	if errors.As(err, &missing) {
+		return nil, ErrNotFound
+	}
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = out.Body.Close() }()
+	sealed, err := io.ReadAll(io.LimitReader(out.Body, b.Limit+1))
+	if err == nil && int64(len(sealed)) > b.Limit {
+		return nil, errors.New("object is larger than any that was stored")
+	}
+	return sealed, err
+}

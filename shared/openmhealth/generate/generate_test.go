@@ -1,0 +1,48 @@
+package generate
+
+import (
+	"math/rand/v2"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"fitvault/shared/openmhealth"
+)
+
+func rng(seed uint64) *rand.Rand { return rand.New(rand.NewPCG(seed, 0)) }
+
+const owner = "aaaabbbbccccddddeeeeffffgg"
+
+func TestEveryPointIsAcceptedAndAllIsShown(t *testing.T) {
+	r, coverage := rng(1), NewCoverage()
+	require.NotEmpty(t, coverage)
+	for _, s := range openmhealth.Served {
+		for range 150 {
+			point := Point(r, s, owner)
+			coverage.Add(point)
+			text := point.AppendJSON(nil)
+			readings, _, err := openmhealth.Decode(text, owner, openmhealth.Intake)
+			require.NoError(t, err, "%s", text)
+			require.True(t, point.Equal(readings[0].Point))
+			require.Equal(t, s, openmhealth.Schema{Type: readings[0].Type, Version: readings[0].Version})
+		}
+	}
+	require.Empty(t, coverage.Missing())
+}
+
+func TestCoverageNamesWhatIsMissing(t *testing.T) {
+	coverage := NewCoverage()
+	coverage.Add(Point(rng(1), openmhealth.Served[0], owner))
+	require.Contains(t, coverage.Missing(), "omh:heart-rate:2.0/heart_rate there")
+}
+
+func TestBatch(t *testing.T) {
+	for _, n := range []int{1, 2, 1000} {
+		readings, results, err := openmhealth.Decode(JSON(Batch(rng(uint64(n)), n, owner)), owner, openmhealth.Intake)
+		require.NoError(t, err)
+		require.Len(t, readings, n)
+		require.Len(t, results, n)
+	}
+	require.Equal(t, JSON(Batch(rng(7), 20, owner)), JSON(Batch(rng(7), 20, owner)), "the same randomness, the same points")
+	require.NotEqual(t, JSON(Batch(rng(7), 20, owner)), JSON(Batch(rng(8), 20, owner)))
+}
