@@ -120,6 +120,9 @@ func refused(method, path string, status int, body []byte) error {
 		next = deployAgain
 	case status == http.StatusTooManyRequests:
 		next = "other requests are using up the app's plan; run it again in a second"
+	case status == http.StatusBadRequest || status == http.StatusRequestEntityTooLarge || status == http.StatusUnsupportedMediaType ||
+		status == http.StatusUnprocessableEntity:
+		next = "openapi.yaml says what this route takes"
 	case p.Instance == "":
 		next = "make status says what is up; .local/logs has the logs"
 	}

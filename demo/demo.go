@@ -19,8 +19,10 @@ import (
 	"fitvault/shared/redact"
 )
 
-// pageSize is small enough to show that lists come in pages.
-const pageSize = 20
+const (
+	pageSize = 20   // of data points; small enough to show that they come in pages
+	maxPage  = 1000 // the API's
+)
 
 // demo is one run: what it sends, and what it has learnt so far.
 type demo struct {
@@ -234,7 +236,8 @@ func (d *demo) readRecording(ctx context.Context) (string, error) {
 		return "", unexpected("the original is not what was sent")
 	}
 	d.trackpoints = nil
-	pages, err := d.api.pages(ctx, path, url.Values{}, func(page []byte) error {
+	half := min((d.entry.Trackpoints+1)/2, maxPage) // to show that they come in pages
+	pages, err := d.api.pages(ctx, path, url.Values{"page_size": {strconv.Itoa(half)}}, func(page []byte) error {
 		var p struct {
 			Trackpoints []trackpoint `json:"trackpoints"`
 		}

@@ -90,7 +90,7 @@ func TestRunFails(t *testing.T) {
 		"consent unreadable":    {consents, answer{200, secret}, []string{"consent was not kept"}},
 		"recording not taken":   {recordings, answer{503, `{"title": "Unavailable", "instance": "abc"}`}, []string{"POST /users/me/recordings was answered 503"}},
 		"no recording id":       {recordings, answer{201, `{}`}, []string{"a recording without an id"}},
-		"batch refused":         {readings, answer{422, `{"title": "Invalid", "instance": "abc", "errors": [{"pointer": "/0/body", "rule": "type"}, {}, {}, {}, {}]}`}, []string{`at "/0/body": rule type`, "… and 2 more"}},
+		"batch refused":         {readings, answer{422, `{"title": "Invalid", "instance": "abc", "errors": [{"pointer": "/0/body", "rule": "type"}, {}, {}, {}, {}]}`}, []string{`at "/0/body": rule type`, "… and 2 more", "openapi.yaml says"}},
 		"too few results":       {readings, answer{200, `{"results": []}`}, []string{"not a result for each"}},
 		"page without items":    {read, answer{200, `{"note": "` + secret + `"}`}, []string{"a page without items"}},
 		"page not JSON":         {read, answer{200, secret + "}"}, []string{"a page that is not JSON"}},

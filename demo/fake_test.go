@@ -58,11 +58,12 @@ func newFake(t *testing.T) *fake {
 			_, _ = w.Write(f.document)
 			return
 		}
+		size, _ := strconv.Atoi(r.URL.Query().Get("page_size"))
 		writePage(w, r, []json.RawMessage{
 			[]byte(`{"time": "2022-07-16T16:08:25Z", "heart_rate": 90}`),
 			[]byte(`{"time": "2022-07-16T16:18:25Z"}`),
 			[]byte(`{"time": "2022-07-16T16:28:25Z", "heart_rate": 110}`),
-		}, "trackpoints", 2)
+		}, "trackpoints", size)
 	})
 	mux.HandleFunc("POST /v1/users/me/readings", func(w http.ResponseWriter, r *http.Request) {
 		require.NoError(t, json.NewDecoder(r.Body).Decode(&f.points))

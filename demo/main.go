@@ -31,7 +31,7 @@ It writes nothing but through the API, and ends with a status other than 0 where
 Flags:
 `
 
-const outdoors = "testdata/tcx/tcxreader-sup_activity_1.tcx" // an hour on a paddle board, with heart rate
+const paddling = "testdata/tcx/tcxreader-sup_activity_1.tcx" // on a stand-up paddle board, with heart rate
 
 //go:embed readings.json
 var morning []byte
@@ -49,7 +49,7 @@ func run(ctx context.Context, args []string, s *screen) error {
 	flags := flag.NewFlagSet("demo", flag.ContinueOnError)
 	flags.SetOutput(io.Discard) // errors are told once, by main
 	stackFile := flags.String("stack", ".local/stack.json", "the `file` that make up writes: where the stack is, who its people are")
-	document := flags.String("recording", outdoors, "the TCX `file` to send; try one of your own")
+	document := flags.String("recording", paddling, "the TCX `file` to send; try one of your own")
 	err := flags.Parse(args)
 	if errors.Is(err, flag.ErrHelp) {
 		fmt.Fprint(s.out, help)

@@ -74,7 +74,7 @@ func (d *demo) lookBehind(ctx context.Context, began time.Time) error {
 	d.block(parts)
 	d.heading(fmt.Sprintf("The recording's index entry: %s, %s bytes, of the same form", intake.RecordItem(d.entry.ID), grouped(len(index))))
 	d.block(dump(index, 4*16))
-	d.note("  Nothing more is there to read for who runs the database, or has a backup of it.")
+	d.note("  Who runs the database, or has a backup of it, learns whose, when and how much from this, and no value.")
 	d.heading("Audit events of this run, written before their effects")
 	d.block(eventTable(events, d.user))
 	return nil

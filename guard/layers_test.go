@@ -60,7 +60,7 @@ func strays(imports map[string][]string) (wrong []string) {
 			own, inside := strings.CutPrefix(i, "fitvault/")
 			shared := strings.TrimPrefix(own, "shared/")
 			switch {
-			case inside && (inDomain[shared] || name == "boot"):
+			case inside && (inDomain[shared] || name == "boot" || shared == name):
 			case inside:
 				wrong = append(wrong, pkg+" imports "+i)
 			case hasPrefix(i, outside) && !hasPrefix(i, allowed):

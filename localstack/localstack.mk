@@ -1,8 +1,9 @@
 # The local AWS: `make up`, `make down`. Included by the Makefile; see localstack/README.md.
 # PY= names a Python 3.13; LS_PORT= and MS_PORT= move the ports.
 
-export PY LS_PORT MS_PORT
 export PYTHONPYCACHEPREFIX := $(CURDIR)/.local/pycache
+export RUFF_CACHE_DIR := $(CURDIR)/.local/ruff
+export MYPY_CACHE_DIR := $(CURDIR)/.local/mypy
 STACK_COMMAND := ./localstack/stack
 
 .PHONY: setup up down status deploy deploy-app invoke

@@ -178,11 +178,12 @@ NANOSECONDS = {
 }
 
 
-def instant(text: str) -> int:
+def instant(text: str) -> Fraction:
     match = re.fullmatch(r"(\d{4})-(\d\d)-(\d\d)T(\d\d):(\d\d):(\d\d)(?:\.(\d+))?(Z|[+-]\d\d:\d\d)", text.upper())
     assert match, "the schema has allowed it"
     *parts, fraction, zone = match.groups()
-    return (calendar.timegm(tuple(map(int, parts))) - offset(zone)) * 10**9 + int((fraction or "").ljust(9, "0"))
+    seconds = calendar.timegm(tuple(map(int, parts))) - offset(zone)
+    return Fraction(seconds * 10**9 + int((fraction or "").ljust(9, "0")))
 
 
 def offset(zone: str) -> int:
@@ -191,18 +192,18 @@ def offset(zone: str) -> int:
     return (int(zone[1:3]) * 60 + int(zone[4:6])) * (-60 if zone[0] == "-" else 60)
 
 
-def midnight(date: str, zone: str) -> int:
+def midnight(date: str, zone: str) -> Fraction:
     year, month, day = map(int, date.split("-"))
     if not (year >= 1 and 1 <= month <= 12 and 1 <= day <= calendar.monthrange(year, month)[1]):
         raise ValueError("no such day")
-    return (calendar.timegm((year, month, day, 0, 0, 0)) - offset(zone)) * 10**9
+    return Fraction((calendar.timegm((year, month, day, 0, 0, 0)) - offset(zone)) * 10**9)
 
 
 def length(duration: dict[str, Any]) -> Fraction:
     return Fraction(duration["value"]) * NANOSECONDS[duration["unit"]]
 
 
-def start(point: dict[str, Any]) -> int | Fraction:
+def start(point: dict[str, Any]) -> Fraction:
     header = point["header"]
     created = header.get("source_creation_date_time") or header["creation_date_time"]
     frame = point["body"].get("effective_time_frame")

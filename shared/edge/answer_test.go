@@ -152,7 +152,7 @@ func TestAPanicIsFoundInTheLog(t *testing.T) {
 	w.do(t, w.get())
 	text := fmt.Sprint(w.record(t)["error"])
 	require.Contains(t, text, "internal: panic of string in fitvault/shared/edge_test.TestAPanicIsFoundInTheLog.func1:")
-	require.NotContains(t, text, "/work")
+	require.NotContains(t, text, ".go", "no paths of the machine that built it")
 }
 
 func TestPanicsOutsideTheHandler(t *testing.T) {

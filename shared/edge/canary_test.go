@@ -114,12 +114,14 @@ func TestNothingOfTheRequestShows(t *testing.T) {
 		func(_ http.ResponseWriter, r *http.Request, c *edge.Call) error {
 			panic(fmt.Sprint(r.URL, r.Header, string(c.Body()), c.Query()))
 		},
-		func(_ http.ResponseWriter, r *http.Request, c *edge.Call) error {
-			_, err := edge.Negotiate(r.Header.Get("Accept"), jsonType)
-			if err == nil {
-				err = json.Unmarshal(c.Body(), &struct{ A int }{})
+		func(w http.ResponseWriter, r *http.Request, c *edge.Call) error {
+			if _, err := edge.Negotiate(r.Header.Get("Accept"), jsonType); err != nil {
+				return err
 			}
-			return err
+			if err := json.Unmarshal(c.Body(), &struct{ A int }{}); err != nil {
+				return err
+			}
+			return good(w, r, c)
 		},
 	}
 	w := newWorld(t)

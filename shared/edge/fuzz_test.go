@@ -2,6 +2,7 @@ package edge_test
 
 import (
 	"encoding/json"
+	"maps"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -16,7 +17,7 @@ func FuzzEvent(f *testing.F) {
 		`{}`,
 		`{"httpMethod":"GET","resource":"/users/{user}/readings","pathParameters":{"user":"me"},"headers":{"Authorization":"Bearer a.b.c","x-api-key":"k"},"requestContext":{"requestId":"` + edgetest.RequestID + `"}}`,
 		`{"httpMethod":"POST","resource":"/users/{user}/readings","multiValueHeaders":{"authorization":["Bearer eyJhbGciOiJub25lIn0.e30."]},"body":"W10=","isBase64Encoded":true}`,
-		`{"httpMethod":"GET","resource":"/users/{user}/recordings/{id}","headers":{"Authorization":"Bearer eyJhbGciOiJIUzI1NiIsImtpZCI6ImtpZC0xPSJ9.eyJzdWIiOiJhZGEifQ.AAAA"}}`,
+		`{"httpMethod":"GET","resource":"/users/{user}/recordings/{id}","headers":{"Authorization":"Bearer eyJhbGciOiJIUzI1NiIsImtpZCI6ImtpZC0xPSJ9.e30.AAAA"}}`,
 	} {
 		f.Add([]byte(seed))
 	}
@@ -58,10 +59,12 @@ func FuzzAdmitted(f *testing.F) {
 	f.Add("me", "", "type", "omh:heart-rate", "[]", jsonType, "", false)
 	f.Add("%6De", "a", "from", "\x00", "W10=", "application/json; charset=utf-8", "*/*", true)
 	f.Add("..%2f", "%", "", "", "\xff", "a/b;c", "q=", false)
+	signed := newWorld(f).Event("ben", "", readings, nil)
 	f.Fuzz(func(t *testing.T, user, id, name, value, body, mediaType, accept string, isBase64 bool) {
 		w := newWorld(t)
 		for _, method := range []string{"GET", "POST"} {
-			e := w.Event("ben", method, readings, nil)
+			e := signed
+			e.HTTPMethod, e.Headers, e.MultiValueHeaders = method, nil, maps.Clone(signed.MultiValueHeaders)
 			e.PathParameters = map[string]string{"user": user, "id": id}
 			e.MultiValueQueryStringParameters = map[string][]string{name: {value}}
 			if name == "" {

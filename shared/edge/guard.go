@@ -133,10 +133,8 @@ func (c *Call) handle(ctx context.Context, h headers) (events.APIGatewayProxyRes
 	var failure error
 	adapter := httpadapter.New(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		r.Body, r.ContentLength = io.NopCloser(bytes.NewReader(c.body)), int64(len(c.body))
-		answer := &answerWriter{ResponseWriter: w}
-		failure = c.route.Handle(answer, r, c)
-		if !answer.written {
-			w.WriteHeader(http.StatusInternalServerError)
+		if failure = c.route.Handle(w, r, c); failure != nil {
+			w.WriteHeader(http.StatusInternalServerError) // the adapter wants one; the failure makes the answer
 		}
 	}))
 	answer, err := adapter.ProxyWithContext(ctx, events.APIGatewayProxyRequest{
@@ -154,22 +152,6 @@ func (c *Call) handle(ctx context.Context, h headers) (events.APIGatewayProxyRes
 		return answer, fault.New(fault.Internal, "handler answered neither 2xx nor with an error")
 	}
 	return encodeBinary(answer, h)
-}
-
-// answerWriter notices whether there was an answer.
-type answerWriter struct {
-	http.ResponseWriter
-	written bool
-}
-
-func (w *answerWriter) WriteHeader(status int) {
-	w.written = true
-	w.ResponseWriter.WriteHeader(status)
-}
-
-func (w *answerWriter) Write(b []byte) (int, error) {
-	w.written = true
-	return w.ResponseWriter.Write(b)
 }
 
 // encodeBinary sends a document as base64: as text in JSON its escapes could

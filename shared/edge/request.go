@@ -91,11 +91,7 @@ func (h headers) forHandler() map[string][]string {
 // pathParameter is a percent-decoded path parameter of the grammar that every
 // name in a path has; slashes, dots and NUL are not in it.
 func pathParameter(parameters map[string]string, name string) (string, bool) {
-	raw := parameters[name]
-	if len(raw) > 3*64 {
-		return "", false
-	}
-	value, err := url.PathUnescape(raw)
+	value, err := url.PathUnescape(parameters[name])
 	if err != nil || !parameterGrammar.MatchString(value) {
 		return "", false
 	}

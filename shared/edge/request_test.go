@@ -63,6 +63,10 @@ func TestHostilePathParameters(t *testing.T) {
 
 			e.PathParameters = map[string]string{"user": "me", "id": value}
 			w.refused(t, e, fault.NotFound)
+
+			e = w.put("cara") // for whom no account is not the same as any account
+			e.PathParameters = map[string]string{"user": value, "purpose": "collection"}
+			w.refused(t, e, fault.NotFound)
 		})
 	}
 	for _, user := range []string{"ME", "Me", "me ", " me", "mе" /* a Cyrillic e */} {

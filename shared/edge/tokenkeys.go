@@ -6,6 +6,7 @@ import (
 	"encoding/base64"
 	"fmt"
 	"math/big"
+	"regexp"
 	"sync"
 	"time"
 
@@ -86,6 +87,8 @@ const (
 	minRSA      = 2048 // bits
 	maxRSA      = 4096
 )
+
+var kidGrammar = regexp.MustCompile(`^[A-Za-z0-9+/=_-]{1,128}$`)
 
 // ParseJWKS reads the RSA signature keys (kty RSA, use sig, alg RS256) of a JSON
 // Web Key Set (RFC 7517) by key id. Keys of other kinds are passed over; one

@@ -4,11 +4,17 @@ import (
 	"context"
 	"errors"
 
+	"golang.org/x/sync/errgroup"
+
 	"fitvault/shared/fault"
 	"fitvault/shared/openmhealth"
 	"fitvault/shared/reading"
 	"fitvault/shared/segment"
+	"fitvault/shared/vault"
 )
+
+// maxPuts is how many blocks of one batch are stored at a time.
+const maxPuts = 16
 
 // Readings takes in a batch of data points and returns a result for each
 // record, in order. Errors: the fault kinds of openmhealth.Decode; KeyReused,
@@ -133,29 +139,37 @@ func (in *Intake) storeBlocks(ctx context.Context, r Request, m Manifest, points
 	if err != nil {
 		return err
 	}
+	// A batch may span a thousand days; its blocks do not wait for one another.
+	group, ctx := errgroup.WithContext(ctx)
+	group.SetLimit(maxPuts)
 	for _, block := range m.Blocks {
-		var batch []reading.Value
-		if err := block.each(func(i int) error {
-			p, ok := points[i]
-			if !ok {
-				return fault.New(fault.Internal, "manifest names a record that the body does not have")
-			}
-			batch = append(batch, p.Point)
-			return nil
-		}); err != nil {
-			return err
+		group.Go(func() error { return in.storeBlock(ctx, sealer, r.Owner, block, points) })
+	}
+	return group.Wait()
+}
+
+func (in *Intake) storeBlock(ctx context.Context, sealer *vault.Sealer, owner string, block Block, points map[int]reading.Reading) error {
+	var batch []reading.Value
+	if err := block.each(func(i int) error {
+		p, ok := points[i]
+		if !ok {
+			return fault.New(fault.Internal, "manifest names a record that the body does not have")
 		}
-		packed, err := segment.Encode(batch)
-		if err != nil {
-			return fault.Wrap(fault.Internal, "readings cannot be packed", err)
-		}
-		sealed, err := sealer.Seal(BlockPlace(in.Deployment, r.Owner, block.Day, block.ID), packed)
-		if err != nil {
-			return fault.Wrap(fault.Internal, "block cannot be sealed", err)
-		}
-		if err := in.Blocks.PutOnce(ctx, r.Owner, BlockItem(block.Day, block.ID), sealed); err != nil {
-			return fault.Wrap(fault.Unavailable, "block cannot be stored", err)
-		}
+		batch = append(batch, p.Point)
+		return nil
+	}); err != nil {
+		return err
+	}
+	packed, err := segment.Encode(batch)
+	if err != nil {
+		return fault.Wrap(fault.Internal, "readings cannot be packed", err)
+	}
+	sealed, err := sealer.Seal(BlockPlace(in.Deployment, owner, block.Day, block.ID), packed)
+	if err != nil {
+		return fault.Wrap(fault.Internal, "block cannot be sealed", err)
+	}
+	if err := in.Blocks.PutOnce(ctx, owner, BlockItem(block.Day, block.ID), sealed); err != nil {
+		return fault.Wrap(fault.Unavailable, "block cannot be stored", err)
 	}
 	return nil
 }

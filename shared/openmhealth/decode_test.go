@@ -223,6 +223,10 @@ func TestRules(t *testing.T) {
 			"/body/effective_time_frame/time_interval/duration/value", RuleNumber},
 		{"number below an invented name", change(point, `"heart_rate"`, `"5551234":{"secret":1e999},"heart_rate"`), "/body", RuleUnknownMember},
 		{"number beside another failure", change(change(point, "71", "1e999"), "sensed", "guessed"), "/header/modality", "enum"},
+		{"list as long as allowed", in(change(header, `"modality"`, `"external_datasheets":[`+strings.Repeat(`{"datasheet_reference":"urn:a"},`, 999)+`{"datasheet_reference":"urn:b"}],"modality"`), body),
+			nothing, nothing},
+		{"long list", in(change(header, `"modality"`, `"external_datasheets":[`+strings.Repeat(`{"datasheet_reference":"urn:a"},`, 1000)+`{"datasheet_reference":"urn:b"}],"modality"`), body),
+			"", RuleRecordSize},
 		{"large", change(point, "{", "{"+strings.Repeat(" ", 256<<10)), "", RuleRecordSize},
 	} {
 		_, results, err := Decode([]byte(c.point), owner, Intake)
@@ -256,6 +260,7 @@ func FuzzDecode(f *testing.F) {
 		for i, r := range results {
 			require.Equal(t, i, r.Index)
 			require.Equal(t, r.Accepted, r.Rule == "")
+			RequireKnownPointer(t, r.Pointer)
 			if r.Accepted {
 				require.True(t, readings[next].Point.Equal(points[i]))
 				again, err := reading.FromPoint(points[i]) // as a retry and a reader do

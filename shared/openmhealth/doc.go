@@ -12,7 +12,8 @@
 //	                point has header and body only
 //	unknown-type    schema_id names a served type, a numbered version     a body is checked, or refused
 //	number          at most 34 digits, written without an exponent        kept exactly, to the digit
-//	record-size     at most 256 KiB as sent                               it is stored in one item
+//	record-size     at most 256 KiB as sent, and 1,000 elements in a      it is stored in one item; and a
+//	                list                                                  long list costs memory to judge
 //	user            a header's user_id is the owner's                     nobody writes for another
 //	id              an Open mHealth header's id has 1 to 256 code         it is repeated in answers
 //	                points, none of them a control character

@@ -11,7 +11,7 @@ import (
 
 // judge holds a record against all rules; the first that it breaks decides.
 func judge(r record, owner string) (reading.Reading, *reading.PointError) {
-	if r.oversize {
+	if r.oversize || hasLongList(r.point) {
 		return reading.Reading{}, &reading.PointError{Rule: RuleRecordSize}
 	}
 	failed := checkEnvelope(r.point)
@@ -33,6 +33,12 @@ func judge(r record, owner string) (reading.Reading, *reading.PointError) {
 	accepted, err := reading.FromPoint(r.point)
 	errors.As(err, &failed)
 	return accepted, failed
+}
+
+const maxList = 1000 // elements; what is wrong with each costs some 3 kB before one is reported
+
+func hasLongList(v reading.Value) bool {
+	return v.Kind() == reading.Array && len(v.List()) > maxList || slices.ContainsFunc(v.List(), hasLongList)
 }
 
 // checkEnvelope: a data point is an object of a header and a body, which are

@@ -145,6 +145,7 @@ func TestPythonAgrees(t *testing.T) {
 	for i, want := range opinions(t, texts) {
 		got, result := decide(t, texts[i])
 		require.Equal(t, want, got, "%s: %v", texts[i], result)
+		openmhealth.RequireKnownPointer(t, result.Pointer)
 		if got.Rule == "" {
 			accepted++
 		}

@@ -56,10 +56,11 @@
 //
 // A decimal is a number with at most 9 digits on either side of the point. A time
 // is RFC 3339 text with capital T and Z, at most 9 fraction digits, no leap second
-// and a year from 1700 to 2249; its zone is 0 for Z, 1 for -00:00, else 1441 plus
-// the offset in minutes. A UUID is RFC 9562 text in lower case. Each is told by
-// its text alone: what would come back as other text (10:00:60, an upper-case
-// UUID) is text.
+// and an instant from 1700-01-02T00:00:00Z to 2249-12-31T00:00:00Z (nanoseconds
+// since 1970 in 64 bits); its zone is 0 for Z, 1 for -00:00, else 1441 plus the
+// offset in minutes. A UUID is RFC 9562 text in lower case. Each is told by its
+// text alone: what would come back as other text (10:00:60, an upper-case UUID) is
+// text.
 //
 // testdata/golden.json holds blocks of this version. They must decode for ever;
 // a change to what is written here needs a new version byte.

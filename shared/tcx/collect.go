@@ -104,15 +104,19 @@ type collector struct {
 }
 
 // span is the earliest and the latest of some times.
-type span struct{ first, last time.Time }
+type span struct {
+	first, last time.Time
+	some        bool // Go's zero time is a time that a document may have
+}
 
 func (s *span) add(t time.Time) {
-	if s.first.IsZero() || t.Before(s.first) {
+	if !s.some || t.Before(s.first) {
 		s.first = t
 	}
-	if s.last.IsZero() || t.After(s.last) {
+	if !s.some || t.After(s.last) {
 		s.last = t
 	}
+	s.some = true
 }
 
 // collect reads a document that validate has accepted.

@@ -46,7 +46,8 @@ func absent(t *testing.T, format string, args ...any) {
 	t.Skipf(format, args...)
 }
 
-// ask gets libxml2's opinions of documents, in their order.
+// ask gets libxml2's opinions of documents, in their order. ORACLE_PYTHON names
+// another interpreter than that of make test.
 func ask(t *testing.T, documents [][]byte) []opinion {
 	t.Helper()
 	python := os.Getenv("ORACLE_PYTHON")

@@ -1,7 +1,6 @@
 package tcx
 
 import (
-	"encoding/json"
 	"math"
 	"strconv"
 	"strings"
@@ -23,11 +22,7 @@ func number(literal string) string {
 	if text, err := reading.Canonical(asJSON(literal)); err == nil {
 		return text
 	}
-	shortest, err := json.Marshal(f)
-	if err != nil {
-		return ""
-	}
-	return string(shortest)
+	return strconv.FormatFloat(f, 'g', -1, 64)
 }
 
 // asJSON drops what xs:double allows and JSON does not: a plus sign, leading

@@ -51,7 +51,7 @@ func NewSealer(data DataKey, writer WriterKey) (*Sealer, error) {
 	}, nil
 }
 
-// Seal returns the sealed piece of a plaintext that will live at a place, 96
+// Seal returns the sealed piece of a plaintext that will live at a place, 97
 // bytes longer than it besides the two key ids. It can be repeated for the same
 // place. It returns [ErrPlace] for a place of another owner or deployment than
 // the data key's: a mix-up in the caller must not seal one person's readings to

@@ -1,0 +1,312 @@
+// Package corpus sends the published and real-world test data through the
+// deployed API and reads back what was accepted.
+package corpus
+
+import (
+	"bytes"
+	"encoding/base64"
+	"encoding/json"
+	"encoding/xml"
+	"fmt"
+	"math/rand/v2"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/go-json-experiment/json/jsontext"
+	"github.com/stretchr/testify/require"
+
+	"fitvault/e2e/stack"
+	"fitvault/shared/openmhealth"
+	"fitvault/shared/openmhealth/generate"
+	"fitvault/shared/reading"
+)
+
+const tcx = "application/vnd.garmin.tcx+xml"
+
+// data is a folder of ../shared/data, or of the small copy in testdata.
+func data(t *testing.T, set string) string {
+	for _, root := range []string{"../../../shared/data", "../../testdata"} {
+		folder := filepath.Join(root, set)
+		if _, err := os.Stat(folder); err == nil {
+			if root == "../../testdata" {
+				t.Logf("shared data absent: only the copy of %s in testdata is run", set)
+			}
+			return folder
+		}
+	}
+	t.Fatalf("no data for %s", set)
+	return ""
+}
+
+type results struct {
+	Results []struct {
+		Index         int
+		Status, ID    string
+		Pointer, Rule string
+	}
+}
+
+type page struct {
+	Items []json.RawMessage
+	Next  string `json:"next_page_token"`
+}
+
+// point wraps a body in an IEEE header of its own.
+func point(schema openmhealth.Schema, n int, body string) string {
+	return fmt.Sprintf(`{"header":{"uuid":"00000000-0000-4000-8000-%012d","schema_id":{"namespace":%q,"name":%q,"version":%q},`+
+		`"source_creation_date_time":"2026-05-04T07:25:00+02:00"},"body":%s}`, n, schema.Namespace, schema.Name, schema.Version, body)
+}
+
+func post(t *testing.T, p *stack.Person, points []string) results {
+	var all results
+	for chunk := range slices.Chunk(points, 500) {
+		a := p.Do(t, http.MethodPost, "/users/me/readings", []byte("["+strings.Join(chunk, ",")+"]"), "Content-Type", "application/json")
+		var r results
+		if a.Status == http.StatusOK {
+			a.JSON(t, &r)
+		} else {
+			require.Equal(t, http.StatusUnprocessableEntity, a.Status, string(a.Body))
+			r.Results = make([]struct {
+				Index         int
+				Status, ID    string
+				Pointer, Rule string
+			}, len(chunk))
+		}
+		require.Len(t, r.Results, len(chunk))
+		all.Results = append(all.Results, r.Results...)
+	}
+	return all
+}
+
+// list reads everything back, page by page.
+func list(t *testing.T, p *stack.Person, path string) []json.RawMessage {
+	var items []json.RawMessage
+	token := ""
+	for range 1000 {
+		separator := "?"
+		if strings.Contains(path, "?") {
+			separator = "&"
+		}
+		next := ""
+		if token != "" {
+			next = "&page_token=" + token
+		}
+		a := p.Do(t, http.MethodGet, path+separator+"page_size=1000"+next, nil)
+		require.Equal(t, http.StatusOK, a.Status, string(a.Body))
+		var pg page
+		a.JSON(t, &pg)
+		items = append(items, pg.Items...)
+		if token = pg.Next; token == "" {
+			return items
+		}
+	}
+	t.Fatal("the list does not end")
+	return nil
+}
+
+func value(t *testing.T, text []byte) reading.Value {
+	v, err := reading.Decode(jsontext.NewDecoder(bytes.NewBuffer(text)), 64)
+	require.NoError(t, err)
+	return v
+}
+
+// requireSame: what is read back is what was sent, by wire.md's equality.
+func requireSame(t *testing.T, sent map[string]reading.Value, read []json.RawMessage) {
+	require.Len(t, read, len(sent))
+	for _, text := range read {
+		v := value(t, text)
+		r, err := reading.FromPoint(v)
+		require.NoError(t, err)
+		want, ok := sent[r.ID]
+		require.True(t, ok, "something was read that was not sent")
+		require.True(t, want.Equal(v), "a reading has changed: %s", r.Type)
+	}
+}
+
+func TestPublishedBodies(t *testing.T) {
+	p := stack.Open(t).Newcomer(t)
+	var points, names []string
+	var good []bool
+	for _, schema := range openmhealth.Served {
+		for _, verdict := range []string{"shouldPass", "shouldFail"} {
+			files, err := filepath.Glob(filepath.Join(data(t, "omh-test-data"), schema.Name, schema.Version, verdict, "*.json"))
+			require.NoError(t, err)
+			for _, f := range files {
+				if schema.Namespace != "omh" {
+					continue
+				}
+				body, err := os.ReadFile(f)
+				require.NoError(t, err)
+				points, names, good = append(points, point(schema, len(points), string(body))), append(names, f), append(good, verdict == "shouldPass")
+			}
+		}
+	}
+	require.Greater(t, len(points), 100)
+	sent := map[string]reading.Value{}
+	for i, r := range post(t, p, points).Results {
+		require.Equal(t, good[i], r.Status == "accepted", "%s: %s %s", names[i], r.Pointer, r.Rule)
+		if good[i] {
+			v := value(t, []byte(points[i]))
+			sent[r.ID] = v
+		}
+	}
+	requireSame(t, sent, list(t, p, "/users/me/readings"))
+}
+
+// TestGeneratedPoints sends every type and version with its optional members.
+func TestGeneratedPoints(t *testing.T) {
+	p := stack.Open(t).Newcomer(t)
+	rng := rand.New(rand.NewPCG(3, 0))
+	sent := map[string]reading.Value{}
+	types := map[string]int{}
+	var points []string
+	for _, v := range generate.Batch(rng, 1000, p.ID) {
+		r, err := reading.FromPoint(v)
+		require.NoError(t, err)
+		if _, taken := sent[r.ID]; taken {
+			continue
+		}
+		sent[r.ID] = v
+		types[r.Type.String()]++
+		points = append(points, string(v.AppendJSON(nil)))
+	}
+	for i, r := range post(t, p, points).Results {
+		require.Equal(t, "accepted", r.Status, "%d: %s %s", i, r.Pointer, r.Rule)
+	}
+	items := list(t, p, "/users/me/readings")
+	requireSame(t, sent, items)
+	var last reading.Reading
+	for _, text := range items {
+		r, err := reading.FromPoint(value(t, text))
+		require.NoError(t, err)
+		require.True(t, last.Start.Before(r.Start) || last.Start.Equal(r.Start) && last.ID <= r.ID, "not in order")
+		last = r
+	}
+	for name, n := range types {
+		require.Len(t, list(t, p, "/users/me/readings?type="+name), n, name)
+	}
+}
+
+// TestJSONTestSuite: whatever is sent, it is the caller's fault, not ours.
+func TestJSONTestSuite(t *testing.T) {
+	p := stack.Open(t).Newcomer(t)
+	files, err := filepath.Glob(filepath.Join(data(t, "jsontestsuite"), "*.json"))
+	require.NoError(t, err)
+	require.Greater(t, len(files), 300)
+	for _, f := range files {
+		body, err := os.ReadFile(f)
+		require.NoError(t, err)
+		a := p.Do(t, http.MethodPost, "/users/me/readings", body, "Content-Type", "application/json")
+		require.Contains(t, []int{400, 413, 422}, a.Status, f)
+		require.Equal(t, "application/problem+json", a.Header.Get("Content-Type"), f)
+	}
+	require.Empty(t, list(t, p, "/users/me/readings"))
+}
+
+// TestRecordings: each real file is taken or refused as shared/tcx is held
+// against libxml2 for; what is taken comes back byte for byte, and its
+// trackpoints are counted by another parser.
+func TestRecordings(t *testing.T) {
+	s := stack.Open(t)
+	p := s.Newcomer(t)
+	files, err := filepath.Glob(filepath.Join(data(t, "tcx"), "*.tcx"))
+	require.NoError(t, err)
+	verdicts := libxml2(t, files)
+	kept := 0
+	for _, f := range files {
+		original, err := os.ReadFile(f)
+		require.NoError(t, err)
+		a := p.Do(t, http.MethodPost, "/users/me/recordings", original, "Content-Type", tcx)
+		if !verdicts[filepath.Base(f)] {
+			require.Contains(t, []int{400, 422}, a.Status, "%s: %s", f, a.Body)
+			continue
+		}
+		require.Equal(t, http.StatusCreated, a.Status, "%s: %s", f, a.Body)
+		kept++
+		var created struct {
+			ID          string
+			Trackpoints int
+		}
+		a.JSON(t, &created)
+		require.Equal(t, "/v1/users/"+p.ID+"/recordings/"+created.ID, a.Header.Get("Location"))
+		require.Equal(t, countTrackpoints(t, original), created.Trackpoints, f)
+
+		a = p.Do(t, http.MethodGet, "/users/me/recordings/"+created.ID, nil, "Accept", tcx)
+		require.Equal(t, http.StatusOK, a.Status)
+		require.Equal(t, tcx, a.Header.Get("Content-Type"))
+		require.True(t, bytes.Equal(original, a.Body), f)
+
+		read, token := 0, ""
+		for range 1000 {
+			a = p.Do(t, http.MethodGet, "/users/me/recordings/"+created.ID+"?page_size=1000"+token, nil, "Accept", "application/json")
+			require.Equal(t, http.StatusOK, a.Status, string(a.Body))
+			var pg struct {
+				Trackpoints []json.RawMessage
+				Count       int    `json:"trackpoint_count"`
+				Next        string `json:"next_page_token"`
+			}
+			a.JSON(t, &pg)
+			require.Equal(t, created.Trackpoints, pg.Count)
+			if read += len(pg.Trackpoints); pg.Next == "" {
+				break
+			}
+			token = "&page_token=" + pg.Next
+		}
+		require.Equal(t, created.Trackpoints, read, f)
+	}
+	require.Positive(t, kept)
+	entries := list(t, p, "/users/me/recordings")
+	require.Len(t, entries, kept)
+	last := "9999"
+	for _, e := range entries {
+		var entry struct{ Start string }
+		require.NoError(t, json.Unmarshal(e, &entry))
+		require.LessOrEqual(t, entry.Start, last, "newest first")
+		last = entry.Start
+	}
+}
+
+// countTrackpoints counts with encoding/xml, which no part of intake uses.
+func countTrackpoints(t *testing.T, document []byte) (n int) {
+	d := xml.NewDecoder(bytes.NewReader(document))
+	for {
+		token, err := d.Token()
+		if token == nil {
+			return n
+		}
+		require.NoError(t, err)
+		if e, ok := token.(xml.StartElement); ok && e.Name.Local == "Trackpoint" {
+			n++
+		}
+	}
+}
+
+// libxml2 says of each file, by base name, whether it is valid and what
+// xml.etree counts; lxml runs without network on the same schemas.
+func libxml2(t *testing.T, files []string) map[string]bool {
+	t.Helper()
+	var lines bytes.Buffer
+	for _, f := range files {
+		document, err := os.ReadFile(f)
+		require.NoError(t, err)
+		lines.WriteString(base64.StdEncoding.EncodeToString(document) + "\n")
+	}
+	command := exec.CommandContext(t.Context(), "../../.local/venvs/test/bin/python", "../oracle/tcx_verdicts.py", "../../shared/tcx/xsd")
+	command.Stdin = &lines
+	out, err := command.Output()
+	require.NoError(t, err)
+	verdicts, i := map[string]bool{}, 0
+	for line := range strings.Lines(string(out)) {
+		var v struct{ Valid bool }
+		require.NoError(t, json.Unmarshal([]byte(line), &v))
+		verdicts[filepath.Base(files[i])] = v.Valid
+		i++
+	}
+	require.Len(t, verdicts, len(files))
+	return verdicts
+}

@@ -1,0 +1,459 @@
+package e2e
+
+import (
+	"bytes"
+	"crypto/rand"
+	"encoding/base64"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-lambda-go/events"
+	"github.com/stretchr/testify/require"
+
+	"fitvault/e2e/stack"
+	"fitvault/shared/access"
+	"fitvault/shared/fault"
+)
+
+// credentials are one line of the table of refusals (wire.md, "Who refuses
+// what"): what is sent, and who refuses it with what.
+type credentials struct {
+	name       string
+	token, key string
+	client     string     // of a token that is good, else ""
+	gateway    fault.Kind // "" passes
+	function   fault.Kind
+}
+
+// tableOfRefusals is the table, for a person with an account.
+func tableOfRefusals(t *testing.T, s *stack.Stack, p *stack.Person) []credentials {
+	app, partner, unregistered := s.Clients["app"], s.Clients["partner"], s.Clients["unregistered"]
+	sub := claimsOf(t, p.Token)["sub"]
+	hour := time.Hour
+	forged := func(key string, claims map[string]any) string {
+		claims = maps.Clone(claims)
+		claims["sub"] = sub
+		text, err := json.Marshal(claims)
+		require.NoError(t, err)
+		return s.Forged(t, "--key", key, "--claims", string(text))
+	}
+	at := func(d time.Duration) int64 { return time.Now().Add(d).Unix() }
+	none := map[string]any{}
+	const unknown, forbidden = fault.Unauthenticated, fault.Forbidden
+	return []credentials{
+		{"no token", "", app.APIKey, "", unknown, unknown},
+		{"garbage for a token", "canary." + rand.Text() + ".garbage", app.APIKey, "", unknown, unknown},
+		{"alg none", forged("none", none), app.APIKey, "", unknown, unknown},
+		{"HS256 with the public key", forged("hs256-public", none), app.APIKey, "", unknown, unknown},
+		{"another RSA key of the same id", forged("random", none), app.APIKey, "", unknown, unknown},
+		{"another's claims under a good signature", withClaim(t, p.Token, "sub", rand.Text()), app.APIKey, "", unknown, unknown},
+		{"more scopes under a good signature", withClaim(t, p.Token, "scope", "fitvault/readings.read"), app.APIKey, "", unknown, unknown},
+		{"expired", forged("pool", map[string]any{"iat": at(-2 * hour), "exp": at(-hour)}), app.APIKey, "", unknown, unknown},
+		{"not yet valid", forged("pool", map[string]any{"nbf": at(hour), "exp": at(2 * hour)}), app.APIKey, "", unknown, unknown},
+		{"another pool", s.Token(t, "ada", "app", "--pool", "other"), app.APIKey, "", unknown, unknown},
+		{"another pool's name by this pool's key", forged("pool", map[string]any{"iss": "https://cognito-idp.eu-central-1.amazonaws.com/eu-central-1_other"}), app.APIKey, "", unknown, unknown},
+		{"ID token", s.Token(t, "ada", "app", "--kind", "id_token"), app.APIKey, "", unknown, unknown},
+		{"scope missing", forged("pool", map[string]any{"scope": "openid fitvault/firmware.read"}), app.APIKey, app.ID, unknown, forbidden},
+		{"client without an app document", forged("pool", map[string]any{"client_id": unregistered.ID}), unregistered.APIKey, unregistered.ID, "", unknown},
+		{"no API key", p.Token, "", app.ID, forbidden, forbidden},
+		{"wrong API key", p.Token, "canary" + rand.Text() + rand.Text(), app.ID, forbidden, forbidden},
+		{"another client's API key", p.Token, partner.APIKey, app.ID, "", forbidden},
+		{"another client's token", forged("pool", map[string]any{"client_id": partner.ID}), app.APIKey, partner.ID, "", forbidden},
+	}
+}
+
+func claimsOf(t *testing.T, token string) map[string]any {
+	t.Helper()
+	var claims map[string]any
+	text, err := base64.RawURLEncoding.DecodeString(strings.Split(token, ".")[1])
+	require.NoError(t, err)
+	require.NoError(t, json.Unmarshal(text, &claims))
+	return claims
+}
+
+// withClaim changes a claim and leaves the signature as it is.
+func withClaim(t *testing.T, token, name, value string) string {
+	t.Helper()
+	claims := claimsOf(t, token)
+	claims[name] = value
+	text, err := json.Marshal(claims)
+	require.NoError(t, err)
+	parts := strings.Split(token, ".")
+	parts[1] = base64.RawURLEncoding.EncodeToString(text)
+	return strings.Join(parts, ".")
+}
+
+// pretend makes an event say that the gateway has let victim in, at victim's
+// path, with every scope and the right key, and returns its request id.
+func pretend(t *testing.T, s *stack.Stack, e *events.APIGatewayProxyRequest, victim *stack.Person) string {
+	t.Helper()
+	var b [16]byte
+	_, _ = rand.Read(b[:])
+	id := fmt.Sprintf("%x-%x-%x-%x-%x", b[:4], b[4:6], b[6:8], b[8:10], b[10:])
+	claims := claimsOf(t, victim.Token)
+	e.Path = strings.NewReplacer("{user}", victim.ID, "{id}", "aaaaaaaaaaaaaaaaaaaaaaaaaa").Replace(e.Resource)
+	e.StageVariables = map[string]string{"user": victim.ID}
+	for _, name := range []string{"User", "proxy", "user_id", "users"} {
+		e.PathParameters[name] = victim.ID
+	}
+	e.RequestContext = events.APIGatewayProxyRequestContext{
+		RequestID: id, Stage: "v1", HTTPMethod: "GET", ResourcePath: "/health", Path: e.Path,
+		Identity: events.APIGatewayRequestIdentity{
+			APIKey: s.APIKey, APIKeyID: "key", SourceIP: "127.0.0.1", CognitoIdentityID: claims["sub"].(string),
+			CognitoAuthenticationType: "authenticated", User: victim.ID, UserArn: "arn:aws:iam::000000000000:root", Caller: victim.ID,
+		},
+		Authorizer: map[string]any{"claims": claims, "principalId": claims["sub"], "user": victim.ID, "scopes": claims["scope"]},
+	}
+	return id
+}
+
+// TestWhoRefusesWhat is the table for every route, at the gateway and past it.
+func TestWhoRefusesWhat(t *testing.T) {
+	s := stack.Open(t)
+	began := time.Now()
+	ada, ben := s.Newcomer(t), s.Newcomer(t)
+	expected := map[string]*event{} // by request id; nil: none
+	for _, line := range tableOfRefusals(t, s, ada) {
+		t.Run(line.name, func(t *testing.T) {
+			input := []string{line.token, line.key, ada.ID, ben.ID}
+			for _, r := range allRoutes {
+				c := newCall(r, "me", "bbbbbbbbbbbbbbbbbbbbbbbbbb", line.token, line.key)
+				refusal := &event{Function: functionName(r), Action: r.action, Caller: ada.ID, Client: line.client, Owner: ada.ID,
+					Outcome: "refused", Kind: string(line.function)}
+				if line.client == "" {
+					refusal = nil
+				}
+
+				answer := c.send(t, s)
+				if line.gateway != "" {
+					id := isProblem(t, line.gateway, answer, input...)
+					require.Empty(t, answer.Header.Get("X-Request-Id"), "%s: a function has answered", r)
+					if line.gateway == fault.Unauthenticated {
+						require.Equal(t, "Bearer", answer.Header.Get("WWW-Authenticate"))
+					}
+					expected[id] = nil
+				} else {
+					id := isProblem(t, line.function, answer, input...)
+					require.NotEmpty(t, answer.Header.Get("X-Request-Id"), "%s: the gateway has answered", r)
+					expected[id] = refusal
+				}
+
+				e := c.event()
+				sent := pretend(t, s, &e, ben)
+				id := isProblem(t, line.function, invoke(t, s, s.Output(t, r.function), e), input...)
+				require.Equal(t, sent, id)
+				expected[id] = refusal
+			}
+		})
+	}
+	found := eventsSince(t, s, began)
+	for id, want := range expected {
+		if want == nil {
+			require.Empty(t, found[id])
+			continue
+		}
+		isOneEvent(t, *want, id, found)
+	}
+}
+
+// functionName is a function's name in logs and events.
+func functionName(r route) string {
+	return strings.ToLower(strings.TrimSuffix(r.function, "Function"))
+}
+
+// isOneEvent asserts that a request has left exactly the event that is wanted,
+// apart from ids and time.
+func isOneEvent(t *testing.T, want event, request string, found map[string][]event) {
+	t.Helper()
+	require.Len(t, found[request], 1, "%+v", want)
+	got := found[request][0]
+	require.NotEmpty(t, got.ID)
+	require.WithinDuration(t, time.Now(), got.Time, 15*time.Minute)
+	want.ID, want.Time, want.Request = got.ID, got.Time, request
+	require.Equal(t, want, got)
+}
+
+// TestCredentialsThatDiffer: a direct invocation may show two values of one
+// header, or a key where only the gateway looks. None of it counts.
+func TestCredentialsThatDiffer(t *testing.T) {
+	s := stack.Open(t)
+	ada, ben := s.Newcomer(t), s.Newcomer(t)
+	for _, r := range allRoutes {
+		good := func() events.APIGatewayProxyRequest {
+			return newCall(r, "me", "bbbbbbbbbbbbbbbbbbbbbbbbbb", ada.Token, ada.Key).event()
+		}
+		for _, test := range []struct {
+			name string
+			kind fault.Kind
+			make func(e *events.APIGatewayProxyRequest)
+		}{
+			{"two tokens", fault.Unauthenticated, func(e *events.APIGatewayProxyRequest) {
+				e.MultiValueHeaders["Authorization"] = append(e.MultiValueHeaders["Authorization"], "Bearer "+ben.Token)
+			}},
+			{"one token in each kind of headers", fault.Unauthenticated, func(e *events.APIGatewayProxyRequest) {
+				e.Headers["Authorization"] = "Bearer " + ben.Token
+			}},
+			{"one token in each spelling", fault.Unauthenticated, func(e *events.APIGatewayProxyRequest) {
+				e.Headers["AUTHORIZATION"] = "Bearer " + ben.Token
+			}},
+			{"the token in the query and the path only", fault.Unauthenticated, func(e *events.APIGatewayProxyRequest) {
+				delete(e.MultiValueHeaders, "Authorization")
+				delete(e.Headers, "Authorization")
+				e.MultiValueQueryStringParameters = map[string][]string{"access_token": {ada.Token}, "Authorization": {"Bearer " + ada.Token}}
+				e.PathParameters["Authorization"] = "Bearer " + ada.Token
+			}},
+			{"two keys", fault.Forbidden, func(e *events.APIGatewayProxyRequest) {
+				e.Headers["x-api-key"] = s.Clients["partner"].APIKey
+			}},
+			{"the key where the gateway writes it", fault.Forbidden, func(e *events.APIGatewayProxyRequest) {
+				delete(e.MultiValueHeaders, "X-Api-Key")
+				delete(e.Headers, "X-Api-Key")
+				e.RequestContext.Identity.APIKey = ada.Key
+				e.MultiValueQueryStringParameters = map[string][]string{"x-api-key": {ada.Key}}
+			}},
+		} {
+			t.Run(test.name+": "+r.String(), func(t *testing.T) {
+				e := good()
+				test.make(&e)
+				isProblem(t, test.kind, invoke(t, s, s.Output(t, r.function), e), ada.Token, ben.Token, ada.Key, ada.ID, ben.ID)
+			})
+		}
+	}
+}
+
+// TestForgedContext: with one's own good token and another's name in all the
+// places that the gateway fills, one gets one's own data.
+func TestForgedContext(t *testing.T) {
+	s := stack.Open(t)
+	began := time.Now()
+	ada, ben := s.Newcomer(t), s.Newcomer(t)
+	at := "2026-05-04T07:25:00Z"
+	for _, p := range []*stack.Person{ada, ben} {
+		value := map[*stack.Person]string{ada: "61", ben: "62"}[p]
+		answer := p.Do(t, http.MethodPost, "/users/me/readings", []byte(heartRate(at, value)), "Content-Type", "application/json")
+		require.Equal(t, http.StatusOK, answer.Status, "%s", answer.Body)
+	}
+	expected := map[string]event{}
+	for _, r := range allRoutes {
+		if strings.Contains(r.resource, "{id}") {
+			continue // a recording that does not exist: TestAnothersData
+		}
+		e := newCall(r, "me", "", ada.Token, ada.Key).event()
+		id := pretend(t, s, &e, ben)
+		answer := invoke(t, s, s.Output(t, r.function), e)
+		require.Contains(t, []int{http.StatusOK, http.StatusCreated}, answer.Status, "%s: %s", r, answer.Body)
+		require.NotContains(t, string(answer.Body), ben.ID)
+		if r.action == "readings.read" {
+			require.Contains(t, string(answer.Body), `"value":61`)
+			require.NotContains(t, string(answer.Body), `"value":62`)
+		}
+		if strings.HasPrefix(r.action, "consents.") {
+			require.Contains(t, string(answer.Body), ada.ID)
+		}
+		expected[id] = event{Function: functionName(r), Action: r.action, Caller: ada.ID, Client: s.Clients["app"].ID, Owner: ada.ID, Outcome: "allowed"}
+	}
+	found := eventsSince(t, s, began)
+	for id, want := range expected {
+		require.Len(t, found[id], 1)
+		want.Records, want.Manifest, want.Reasons = found[id][0].Records, found[id][0].Manifest, found[id][0].Reasons
+		isOneEvent(t, want, id, found)
+	}
+}
+
+// TestAnothersData: 404 on every route, and the same answer in every respect
+// whether the account or the recording exists or not.
+func TestAnothersData(t *testing.T) {
+	s := stack.Open(t)
+	began := time.Now()
+	ada, ben, stranger := s.Newcomer(t), s.Newcomer(t), s.Stranger(t)
+	post := func(r route) stack.Answer {
+		answer := newCall(r, "me", "", ben.Token, ben.Key).send(t, s)
+		require.Less(t, answer.Status, 300, "%s", answer.Body)
+		return answer
+	}
+	post(allRoutes[3])
+	var bens struct{ ID string }
+	post(allRoutes[4]).JSON(t, &bens)
+	nobody, err := access.NewUserID(rand.Reader)
+	require.NoError(t, err)
+	random := nobody.String()
+
+	expected := map[string]event{}
+	for _, who := range []struct {
+		name   string
+		person *stack.Person
+		caller string
+	}{
+		{"an owner", ada, ada.ID},
+		{"somebody without an account", stranger, access.IdentityKey(claimsOf(t, stranger.Token)["iss"].(string), claimsOf(t, stranger.Token)["sub"].(string))},
+	} {
+		for _, r := range allRoutes {
+			t.Run(who.name+": "+r.String(), func(t *testing.T) {
+				var over, past []string
+				for _, path := range [][2]string{{ben.ID, bens.ID}, {ben.ID, random}, {random, bens.ID}, {random, random}} {
+					c := newCall(r, path[0], path[1], who.person.Token, who.person.Key)
+					owner := path[0]
+					want := event{Function: functionName(r), Action: r.action, Caller: who.caller, Client: s.Clients["app"].ID, Owner: owner,
+						Outcome: "refused", Kind: string(fault.NotFound)}
+					answer := c.send(t, s)
+					id := isProblem(t, fault.NotFound, answer, path[:]...)
+					expected[id] = want
+					over = append(over, whole(answer, id))
+
+					e := c.event()
+					id = pretend(t, s, &e, ben)
+					answer = invoke(t, s, s.Output(t, r.function), e)
+					require.Equal(t, id, isProblem(t, fault.NotFound, answer, path[:]...))
+					expected[id] = want
+					past = append(past, whole(answer, id))
+				}
+				for i := range over {
+					require.Equal(t, over[0], over[i])
+					require.Equal(t, past[0], past[i])
+				}
+			})
+		}
+	}
+	t.Run("another's recording under one's own name", func(t *testing.T) {
+		var same []string
+		for _, id := range []string{bens.ID, random} {
+			answer := newCall(allRoutes[2], "me", id, ada.Token, ada.Key).send(t, s)
+			same = append(same, whole(answer, isProblem(t, fault.NotFound, answer, id)))
+		}
+		require.Equal(t, same[0], same[1])
+	})
+	found := eventsSince(t, s, began)
+	for id, want := range expected {
+		isOneEvent(t, want, id, found)
+	}
+}
+
+// whole is a whole answer but for its request id and what the server adds
+// in transit.
+func whole(a stack.Answer, id string) string {
+	var b bytes.Buffer
+	for _, name := range slices.Sorted(maps.Keys(a.Header)) {
+		if name == "Date" || strings.HasPrefix(name, "X-Amz") {
+			continue
+		}
+		fmt.Fprintf(&b, "%s: %s\n", name, strings.Join(a.Header[name], ", "))
+	}
+	return fmt.Sprintf("%d\n%s\n%s", a.Status, strings.ReplaceAll(b.String(), id, "ID"), strings.ReplaceAll(string(a.Body), id, "ID"))
+}
+
+// TestPathsThatAreNone: what is no user id, however it is spelt, is 404, with
+// the same answer; and so is a route that the function does not have.
+func TestPathsThatAreNone(t *testing.T) {
+	s := stack.Open(t)
+	ada, ben := s.Newcomer(t), s.Newcomer(t)
+	for _, r := range allRoutes {
+		t.Run(r.String(), func(t *testing.T) {
+			for _, user := range []string{"", ".", "..", "me/../" + ben.ID, "me%00", "ME", "m%65%00", strings.ToUpper(ben.ID), ben.ID + "=", "%2e%2e", "me ", "canary", strings.Repeat("m", 5000)} {
+				e := newCall(r, user, "bbbbbbbbbbbbbbbbbbbbbbbbbb", ada.Token, ada.Key).event()
+				pretend(t, s, &e, ben)
+				isProblem(t, fault.NotFound, invoke(t, s, s.Output(t, r.function), e), ben.ID, "canary")
+			}
+			e := newCall(r, "me", "", ada.Token, ada.Key).event()
+			delete(e.PathParameters, "user")
+			isProblem(t, fault.NotFound, invoke(t, s, s.Output(t, r.function), e))
+			for _, change := range []func(*events.APIGatewayProxyRequest){
+				func(e *events.APIGatewayProxyRequest) { e.HTTPMethod = "DELETE" },
+				func(e *events.APIGatewayProxyRequest) { e.HTTPMethod = "" },
+				func(e *events.APIGatewayProxyRequest) { e.HTTPMethod = strings.ToLower(r.method) },
+				func(e *events.APIGatewayProxyRequest) { e.Resource = "" },
+				func(e *events.APIGatewayProxyRequest) { e.Resource = "/{proxy+}" },
+				func(e *events.APIGatewayProxyRequest) { e.Resource = "/v1" + r.resource },
+				func(e *events.APIGatewayProxyRequest) { e.Resource = r.resource + "/" },
+				func(e *events.APIGatewayProxyRequest) { *e = events.APIGatewayProxyRequest{} },
+			} {
+				e := newCall(r, "me", "", ada.Token, ada.Key).event()
+				change(&e)
+				isProblem(t, fault.NotFound, invoke(t, s, s.Output(t, r.function), e), ada.ID)
+			}
+		})
+	}
+	t.Run("at the gateway", func(t *testing.T) {
+		for _, path := range []string{"/", "/users", "/users/me", "/users/me/canary", "/canary", "/users/me/readings/canary", "/users/" + ben.ID + "/recordings/x/y"} {
+			answer := ada.Do(t, http.MethodGet, path, nil)
+			isProblem(t, fault.NotFound, answer, "canary", ben.ID)
+		}
+		for _, method := range []string{http.MethodDelete, http.MethodPatch, http.MethodPut} {
+			isProblem(t, fault.NotFound, ada.Do(t, method, "/users/me/readings", nil), ada.ID)
+		}
+	})
+}
+
+// TestBeforeEnrolment: without an account there is consent and nothing else.
+func TestBeforeEnrolment(t *testing.T) {
+	s := stack.Open(t)
+	stranger := s.Stranger(t)
+	for _, r := range allRoutes {
+		if r.action == "consents.write" {
+			continue
+		}
+		answer := newCall(r, "me", "bbbbbbbbbbbbbbbbbbbbbbbbbb", stranger.Token, stranger.Key).send(t, s)
+		if r.action == "consents.read" {
+			require.JSONEq(t, `{"purpose":"collection","given":false}`, string(answer.Body))
+			continue
+		}
+		isProblem(t, fault.ConsentRequired, answer, stranger.Token)
+	}
+}
+
+// TestNothingIsEchoed: whatever is wrong with a request, no part of it comes back.
+func TestNothingIsEchoed(t *testing.T) {
+	s := stack.Open(t)
+	ada := s.Newcomer(t)
+	canary := "canary" + rand.Text()
+	point := heartRate("2026-05-04T07:25:00Z", "71")
+	readings, recordings, consents := allRoutes[3], allRoutes[4], allRoutes[6]
+	bad := func(r route, kind fault.Kind, body string) {
+		r.body = body
+		answer := newCall(r, "me", "", ada.Token, ada.Key).send(t, s)
+		require.Equal(t, kind.Status(), answer.Status, "%s", answer.Body)
+		require.NotContains(t, string(answer.Body), canary)
+	}
+	bad(readings, fault.BadRequest, canary)
+	bad(readings, fault.BadRequest, `{"`+canary+`":`)
+	bad(readings, fault.BadRequest, `{"`+canary+`":1,"`+canary+`":2}`)
+	bad(readings, fault.Invalid, `{"`+canary+`":1}`)
+	bad(readings, fault.Invalid, strings.Replace(point, `"modality"`, `"`+canary+`":1,"modality"`, 1))
+	bad(readings, fault.Invalid, strings.Replace(point, `"sensed"`, `"`+canary+`"`, 1))
+	bad(readings, fault.Invalid, strings.Replace(point, `"heart-rate"`, `"`+canary+`"`, 1))
+	bad(readings, fault.Invalid, strings.Replace(point, `"beats/min"`, `"`+canary+`"`, 1))
+	bad(readings, fault.Invalid, strings.Replace(point, `71`, `"`+canary+`"`, 1))
+	bad(recordings, fault.BadRequest, "<"+canary+">")
+	bad(recordings, fault.BadRequest, `<!DOCTYPE x [<!ENTITY e "`+canary+`">]><x>&e;</x>`)
+	bad(recordings, fault.Invalid, "<"+canary+"/>")
+	bad(recordings, fault.Invalid, strings.Replace(recordings.body, "48.1", canary, 1))
+	bad(consents, fault.BadRequest, canary)
+	bad(consents, fault.Invalid, `{"version":"1","given":true,"`+canary+`":1}`)
+	bad(consents, fault.Invalid, `{"version":"`+canary+`","given":true}`)
+
+	for _, r := range allRoutes {
+		c := newCall(r, "me", canary, ada.Token, ada.Key)
+		c.query = url.Values{canary: {canary}}
+		isProblem(t, fault.BadRequest, c.send(t, s), canary)
+		c.query = url.Values{"page_token": {canary}, "from": {canary}, "type": {canary}}
+		isBad(t, c.send(t, s), canary)
+		c.query = nil
+		if r.contentType != "" {
+			c.header.Set("Content-Type", "application/"+canary)
+			isProblem(t, fault.UnsupportedType, c.send(t, s), canary)
+		}
+	}
+}
+
+// isBad asserts a 400, of whatever kind.
+func isBad(t *testing.T, a stack.Answer, input string) {
+	t.Helper()
+	require.Equal(t, http.StatusBadRequest, a.Status, "%s", a.Body)
+	require.NotContains(t, string(a.Body), input)
+}
