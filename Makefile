@@ -17,24 +17,24 @@ run: up ## brings the local AWS up and shows fitvault's main job on it
 	@go build -o .local/demo ./demo && .local/demo
 
 test: up ## all tests: Go, the deployed local stack, the local AWS itself
-	@PYTHONDONTWRITEBYTECODE=1 go test -timeout 15m ./...
+	@go test -timeout 15m ./...
 	@$(MAKE) --no-print-directory fips
 	@$(VENV)/python -m pytest -q localstack/tests
 
 fips: ## the crypto packages with the Go FIPS module, and nothing else allowed
-	@GOFIPS140=v1.0.0 GODEBUG=fips140=only go test ./shared/vault/... ./shared/segment/...
+	@GOFIPS140=v1.0.0 GODEBUG=fips140=only go test -short ./shared/vault/... ./shared/segment/...
 
 check: setup ## format, lint, types, template, layers, licences
-	@test -z "$$(gofmt -l .)" || { gofmt -l . ; echo "run gofmt -w on these"; exit 1; }
+	@test -z "$$(gofmt -l $$(git ls-files "*.go"))" || { gofmt -l $$(git ls-files "*.go"); echo "run gofmt -w on these"; exit 1; }
 	@go mod tidy -diff
 	@go vet ./...
 	@$(TOOL) staticcheck ./...
 	@go test ./guard/...
 	@$(VENV)/ruff check -q --config localstack/pyproject.toml localstack e2e shared
 	@$(VENV)/ruff format -q --check --config localstack/pyproject.toml localstack e2e shared
-	@cd localstack && ../$(VENV)/mypy
+	@$(VENV)/mypy --no-error-summary --config-file localstack/pyproject.toml localstack/launcher localstack/plugins
 	@SAM_CLI_TELEMETRY=0 __SAM_CLI_APP_DIR=.local/sam-home AWS_DEFAULT_REGION=eu-central-1 $(SAM)/sam validate --lint >/dev/null
 	@$(SAM)/cfn-lint template.yaml
 
-generate: ## golden files and openapi.mock.yaml, after a change that is meant
+generate: ## golden files and the contract inside template.yaml, after a change that is meant
 	@go test ./guard -update

@@ -159,7 +159,7 @@ func (h handler) getRecording(w http.ResponseWriter, r *http.Request, c *edge.Ca
 		return err
 	}
 
-	parsed, err := tcx.Parse(original, tcx.DefaultLimits)
+	parsed, err := tcx.Read(original, tcx.DefaultLimits)
 	if err != nil {
 		return fault.Wrap(fault.Internal, "a stored document is not readable", err)
 	}

@@ -108,6 +108,7 @@ type Call struct {
 	known      bool   // the token is good: what is refused from here on is audited
 	parameters map[string]string
 	query      url.Values
+	trace      string
 	body       []byte
 	audited    bool  // an event of what is about to happen is durable
 	unaudited  error // why one is not

@@ -47,6 +47,7 @@ func (g *Guard) serve(ctx context.Context, event events.APIGatewayProxyRequest, 
 		return none, fault.New(fault.NotFound, "no such route")
 	}
 	h := headersOf(event)
+	c.trace = h.trace()
 	if err := c.authenticate(ctx, h); err != nil {
 		return none, err
 	}

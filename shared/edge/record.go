@@ -18,7 +18,8 @@ type record struct {
 }
 
 // log writes the record: what the service itself knows, and nothing that the
-// caller said. Who it was is in the audit event of the same request id.
+// caller said but the id of the trace that the request belongs to. Who it was
+// is in the audit event of the same request id.
 func (g *Guard) log(ctx context.Context, r record) {
 	method, resource := "unknown", "unknown"
 	if r.call.route != nil {
@@ -32,6 +33,9 @@ func (g *Guard) log(ctx context.Context, r record) {
 		slog.Int("status", r.status),
 		slog.Int64("duration_ms", r.duration.Milliseconds()),
 		slog.Int("bytes_in", r.bytes),
+	}
+	if r.call.trace != "" {
+		attributes = append(attributes, slog.String("trace", r.call.trace))
 	}
 	level := slog.LevelInfo
 	if r.err != nil {

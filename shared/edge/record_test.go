@@ -34,6 +34,11 @@ func TestRecords(t *testing.T) {
 	}
 	run(slow, w.post)
 	run(good, w.get)
+	traced := func(parent string) func() edgeEvent {
+		return func() edgeEvent { e := w.get(); edgetest.SetHeader(&e, "traceparent", parent); return e }
+	}
+	run(good, traced("00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"))
+	run(good, traced("00-4BF92F3577B34DA6A3CE929D0E0E4736-00f067aa0ba902b7-01")) // not as the standard writes it: not kept
 	run(good, func() edgeEvent { e := w.get(); without(&e, "Authorization"); return e })
 	run(good, func() edgeEvent { e := w.get(); edgetest.SetHeader(&e, "x-api-key", "wrong"); return e })
 	run(good, func() edgeEvent { e := w.get(); e.Resource = canary; return e })

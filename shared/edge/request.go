@@ -22,13 +22,14 @@ import (
 const (
 	maxAPIKey     = 128  // bytes; API Gateway's own limit
 	maxHeader     = 1024 // bytes of a header that a handler sees
-	maxQueryValue = 2048 // bytes
+	maxQueryValue = 4096 // bytes; a page token is the longest
 	maxQuery      = 64   // values
 )
 
 var (
 	requestIDGrammar = regexp.MustCompile(`^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$`)
 	parameterGrammar = regexp.MustCompile(`^[A-Za-z0-9_-]{1,64}$`)
+	traceGrammar     = regexp.MustCompile(`^00-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}$`)
 	headerGrammar    = regexp.MustCompile(`^[ -~]*$`)
 )
 
@@ -71,6 +72,17 @@ func (h headers) single(name string) (string, bool) {
 		return "", false
 	}
 	return h[name][0], true
+}
+
+// trace is the trace id of a traceparent header (W3C Trace Context, 3.2), ""
+// where there is none: 32 hexadecimal digits, the one thing of a request that
+// the log keeps.
+func (h headers) trace() string {
+	parent, _ := h.single("Traceparent")
+	if m := traceGrammar.FindStringSubmatch(parent); m != nil {
+		return m[1]
+	}
+	return ""
 }
 
 // joined is a header that is a list (RFC 9110, section 5.3).

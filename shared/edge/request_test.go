@@ -102,7 +102,7 @@ func TestQuery(t *testing.T) {
 		"none of a single":       {"from": {}},
 		"the same several":       {"from": {"a", "a"}},
 		"too many":               {"type": many},
-		"too long":               {"from": {strings.Repeat("a", 2049)}},
+		"too long":               {"from": {strings.Repeat("a", 4097)}},
 		"a control character":    {"from": {"a\x00"}},
 		"a line end":             {"from": {"a\n"}},
 		"a C1 control":           {"from": {"a\u0085"}},

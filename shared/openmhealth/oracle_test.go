@@ -1,19 +1,18 @@
 package openmhealth_test
 
 import (
-	"bytes"
-	"encoding/json"
 	"math/big"
 	"math/rand/v2"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
 
+	"github.com/go-json-experiment/json/jsontext"
 	"github.com/stretchr/testify/require"
 
+	"fitvault/e2e/oracle"
 	"fitvault/shared/openmhealth"
 	"fitvault/shared/openmhealth/generate"
 	"fitvault/shared/reading"
@@ -21,49 +20,8 @@ import (
 
 const owner = "aaaabbbbccccddddeeeeffffgg"
 
-// opinion is what e2e/oracle/schema_verdicts.py says of one data point: its id
-// and start, or the rule that it breaks ("schema" for all of the schemas').
-type opinion struct {
-	ID    string `json:"id"`
-	Start string `json:"start"` // nanoseconds since 1970
-	Rule  string `json:"rule"`
-}
-
-// opinions asks Python's jsonschema, with our extra rules written a second time.
-func opinions(t *testing.T, points []string) []opinion {
-	t.Helper()
-	python := os.Getenv("ORACLE_PYTHON")
-	if python == "" {
-		python = filepath.Join("..", "..", ".local", "venvs", "test", "bin", "python")
-	}
-	if _, err := os.Stat(python); err != nil {
-		if os.Getenv("CI") == "true" {
-			t.Fatal("no Python with jsonschema: neither .local/venvs/test nor ORACLE_PYTHON")
-		}
-		t.Skipf("no Python with jsonschema: %d cases left out", len(points))
-	}
-	var in bytes.Buffer
-	lines := json.NewEncoder(&in)
-	for _, p := range points {
-		require.NoError(t, lines.Encode(map[string]string{"owner": owner, "point": p}))
-	}
-	script := filepath.Join("..", "..", "e2e", "oracle", "schema_verdicts.py")
-	oracle := exec.CommandContext(t.Context(), python, script, openmhealth.Data(t, "schemas"))
-	oracle.Stdin, oracle.Stderr = &in, os.Stderr
-	out, err := oracle.Output()
-	require.NoError(t, err)
-	said := make([]opinion, 0, len(points))
-	for answers := json.NewDecoder(bytes.NewReader(out)); answers.More(); {
-		var o opinion
-		require.NoError(t, answers.Decode(&o))
-		said = append(said, o)
-	}
-	require.Len(t, said, len(points))
-	return said
-}
-
 // decide is Decode's opinion of one data point, and its whole result.
-func decide(t *testing.T, point string) (opinion, openmhealth.Result) {
+func decide(t *testing.T, point string) (oracle.Point, openmhealth.Result) {
 	t.Helper()
 	readings, results, err := openmhealth.Decode([]byte("["+point+"]"), owner, openmhealth.Intake)
 	require.Len(t, results, 1, "%s: %v", point, err)
@@ -71,14 +29,14 @@ func decide(t *testing.T, point string) (opinion, openmhealth.Result) {
 		start := readings[0].Start
 		nanos := new(big.Int).Mul(big.NewInt(start.Unix()), big.NewInt(1e9))
 		nanos.Add(nanos, big.NewInt(int64(start.Nanosecond())))
-		return opinion{ID: results[0].ID, Start: nanos.String()}, results[0]
+		return oracle.Point{ID: results[0].ID, Start: nanos.String()}, results[0]
 	}
 	rule := results[0].Rule
 	switch rule {
 	case "type", "required", "enum", "format", "pattern", "oneOf", "anyOf":
 		rule = "schema"
 	}
-	return opinion{Rule: rule}, results[0]
+	return oracle.Point{Rule: rule}, results[0]
 }
 
 // corpus is the published test bodies of served types, each in a header of its
@@ -95,12 +53,19 @@ func corpus(t *testing.T) (points []reading.Value, pass []bool) {
 		}
 		body, err := os.ReadFile(file)
 		require.NoError(t, err)
-		points = append(points, parse(`{"header":{"uuid":"0b3c6f0e-5a5b-4c8e-9d2f-0a1b2c3d4e5f","schema_id":{"namespace":"omh","name":"`+s.Name+
+		points = append(points, parsed(t, `{"header":{"uuid":"0b3c6f0e-5a5b-4c8e-9d2f-0a1b2c3d4e5f","schema_id":{"namespace":"omh","name":"`+s.Name+
 			`","version":"`+s.Version+`"},"source_creation_date_time":"2026-05-04T07:25:00+02:00","modality":"sensed"},"body":`+string(body)+`}`))
 		pass = append(pass, parts[2] == "shouldPass")
 	}
 	require.NotEmpty(t, points)
 	return points, pass
+}
+
+func parsed(t *testing.T, text string) reading.Value {
+	t.Helper()
+	v, err := reading.Decode(jsontext.NewDecoder(strings.NewReader(text)), 64)
+	require.NoError(t, err)
+	return v
 }
 
 func TestPublishedBodiesInDataPoints(t *testing.T) {
@@ -132,7 +97,7 @@ func TestPythonAgrees(t *testing.T) {
 	seen := map[string]bool{}
 	for _, p := range points {
 		texts = append(texts, string(p.AppendJSON(nil)))
-		for _, changed := range mutations(p) {
+		for _, changed := range generate.Mutations(p, owner) {
 			text := string(changed.AppendJSON(nil))
 			if !seen[text] && rng.IntN(oneIn) == 0 {
 				seen[text] = true
@@ -142,7 +107,7 @@ func TestPythonAgrees(t *testing.T) {
 	}
 	texts = append(texts, spelled()...)
 	accepted := 0
-	for i, want := range opinions(t, texts) {
+	for i, want := range oracle.Points(t, owner, texts) {
 		got, result := decide(t, texts[i])
 		require.Equal(t, want, got, "%s: %v", texts[i], result)
 		openmhealth.RequireKnownPointer(t, result.Pointer)

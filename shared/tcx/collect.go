@@ -119,8 +119,9 @@ func (s *span) add(t time.Time) {
 	s.some = true
 }
 
-// collect reads a document that validate has accepted.
-func collect(data []byte, limits Limits) (Recording, error) {
+// Read reads a document that Parse has accepted before, without asking the
+// schemas again: for readers, of a sealed original.
+func Read(data []byte, limits Limits) (Recording, error) {
 	c := collector{limit: limits.Trackpoints}
 	in := newDecoder(data)
 	stack := []place{document}

@@ -15,6 +15,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"fitvault/e2e/oracle"
 	"fitvault/shared/fault"
 	"fitvault/shared/tcx"
 )
@@ -22,30 +23,30 @@ import (
 // exception is a difference from libxml2 that stays, and its reason.
 type exception struct {
 	reason  string
-	applies func(m mutation, ours error, theirs opinion) bool
+	applies func(m mutation, ours error, theirs oracle.Document) bool
 }
 
 // exceptions are all known ones; the tests below find each at least once.
 var exceptions = []exception{
-	{"our rule: a document without an activity is no recording", func(_ mutation, ours error, theirs opinion) bool {
+	{"our rule: a document without an activity is no recording", func(_ mutation, ours error, theirs oracle.Document) bool {
 		return theirs.Valid && refusedBy(ours, tcx.RuleNoActivity)
 	}},
-	{"our rule: RFC 3339 cannot write the time", func(_ mutation, ours error, theirs opinion) bool {
+	{"our rule: RFC 3339 cannot write the time", func(_ mutation, ours error, theirs oracle.Document) bool {
 		return theirs.Valid && refusedBy(ours, tcx.RuleTimeRange)
 	}},
-	{"XML Schema collapses white space around dates (datatypes 4.3.6); libxml2 does not", func(_ mutation, ours error, theirs opinion) bool {
+	{"XML Schema collapses white space around dates (datatypes 4.3.6); libxml2 does not", func(_ mutation, ours error, theirs oracle.Document) bool {
 		return ours == nil && spacedDate.MatchString(theirs.Why)
 	}},
-	{"XML Schema collapses white space around a QName, so in xsi:type; libxml2 not behind it", func(_ mutation, ours error, theirs opinion) bool {
+	{"XML Schema collapses white space around a QName, so in xsi:type; libxml2 not behind it", func(_ mutation, ours error, theirs oracle.Document) bool {
 		return ours == nil && spacedType.MatchString(theirs.Why)
 	}},
-	{"a namespace name that ends in * is no wildcard; libxml2 takes it for one", func(_ mutation, ours error, theirs opinion) bool {
+	{"a namespace name that ends in * is no wildcard; libxml2 takes it for one", func(_ mutation, ours error, theirs oracle.Document) bool {
 		return ours == nil && starred.MatchString(theirs.Why)
 	}},
-	{"1e is no xs:double: digits must follow (datatypes 3.2.5.1); libxml2 takes it", func(m mutation, ours error, theirs opinion) bool {
+	{"1e is no xs:double: digits must follow (datatypes 3.2.5.1); libxml2 takes it", func(m mutation, ours error, theirs oracle.Document) bool {
 		return theirs.Valid && refusedBy(ours, tcx.RuleValue) && strings.HasSuffix(m.what, `text is "1e"`)
 	}},
-	{"NaN is not greater than 0 (datatypes 3.2.5); libxml2 takes it for minExclusive", func(m mutation, ours error, theirs opinion) bool {
+	{"NaN is not greater than 0 (datatypes 3.2.5); libxml2 takes it for minExclusive", func(m mutation, ours error, theirs oracle.Document) bool {
 		return theirs.Valid && refusedBy(ours, tcx.RuleValue) && strings.Contains(m.what, "InMetersPerSecond") && strings.HasSuffix(m.what, `text is "NaN"`)
 	}},
 }
@@ -70,7 +71,7 @@ func compare(t *testing.T, list []mutation) map[string]bool {
 		documents[i] = m.document
 	}
 	met := map[string]bool{}
-	for i, theirs := range ask(t, documents) {
+	for i, theirs := range oracle.Documents(t, documents) {
 		differs := difference(documents[i], theirs)
 		if differs == "" {
 			continue

@@ -110,7 +110,7 @@ func Parse(document []byte, limits Limits) (Recording, error) {
 	if err := validate(document, limits); err != nil {
 		return Recording{}, err
 	}
-	return collect(document, limits)
+	return Read(document, limits)
 }
 
 // AppendJSON appends the trackpoint as wire.md names its members.

@@ -18,7 +18,7 @@ class Reader:
     def take(self, n):
         assert 0 <= n <= len(self.data) - self.at
         self.at += n
-        return self.data[self.at - n:self.at]
+        return self.data[self.at - n : self.at]
 
     def uvarint(self):
         value = shift = 0
@@ -38,14 +38,14 @@ def decimal(units, scale):
 
 def moment(units, scale, zone, digits):
     minutes = zone - 1441 if zone > 1 else 0
-    seconds, fraction = divmod(units, 10 ** scale)
+    seconds, fraction = divmod(units, 10**scale)
     local = datetime.datetime(1970, 1, 1) + datetime.timedelta(seconds=seconds + 60 * minutes)
     fraction = (str(fraction).rjust(scale, "0") if scale else "").ljust(9, "0")
     assert not fraction[digits:].strip("0")
     if zone < 2:
         suffix = ("Z", "-00:00")[zone]
     else:
-        suffix = "%s%02d:%02d" % ("-" if minutes < 0 else "+", abs(minutes) // 60, abs(minutes) % 60)
+        suffix = f"{'-' if minutes < 0 else '+'}{abs(minutes) // 60:02d}:{abs(minutes) % 60:02d}"
     return local.isoformat() + ("." + fraction[:digits] if digits else "") + suffix
 
 
@@ -57,7 +57,7 @@ class Block:
         inflate = zlib.decompressobj(-15)
         self.body = Reader(inflate.decompress(outer.take(size)))
         assert inflate.eof and not inflate.unused_data
-        self.uuids = Reader(block[outer.at:])
+        self.uuids = Reader(block[outer.at :])
         self.documents = self.column(n)
         for reader in (self.body, self.uuids):
             assert reader.at == len(reader.data)
@@ -85,7 +85,7 @@ class Block:
         if tag == 6:
             scale = self.body.uvarint()
             instants, zones, digits = self.ints(n), self.ints(n), self.ints(n)
-            return [quoted(moment(i, scale, z, d)) for i, z, d in zip(instants, zones, digits)]
+            return [quoted(moment(i, scale, z, d)) for i, z, d in zip(instants, zones, digits, strict=False)]
         if tag == 7:
             return [quoted(s) for s in self.strings(n, self.uuid_texts)]
         if tag == 8:
@@ -96,8 +96,9 @@ class Block:
         shapes = [[self.body.uvarint() for _ in range(self.body.uvarint())] for _ in range(self.body.uvarint())]
         objects = [shapes[self.body.uvarint() if len(shapes) > 1 else 0] for _ in range(n)]
         columns = [iter(self.column(sum(name in shape for shape in objects))) for name in range(len(names))]
-        return ["{" + ",".join(quoted(names[name]) + ":" + next(columns[name]) for name in shape) + "}"
-                for shape in objects]
+        return [
+            "{" + ",".join(quoted(names[name]) + ":" + next(columns[name]) for name in shape) + "}" for shape in objects
+        ]
 
     def ints(self, n):
         values, last = [], 0
