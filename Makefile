@@ -7,6 +7,7 @@ include localstack/localstack.mk
 VENV := .local/venvs/test/bin
 SAM  := .local/venvs/sam/bin
 TOOL := go tool -modfile=tools/go.mod
+RUFF := localstack/pyproject.toml
 
 .PHONY: help run test fips check generate
 
@@ -30,8 +31,8 @@ check: setup ## format, lint, types, template, layers, licences
 	@go vet ./...
 	@$(TOOL) staticcheck ./...
 	@go test ./guard/...
-	@$(VENV)/ruff check -q --config localstack/pyproject.toml localstack e2e shared
-	@$(VENV)/ruff format -q --check --config localstack/pyproject.toml localstack e2e shared
+	@$(VENV)/ruff check -q localstack && $(VENV)/ruff format -q --check localstack
+	@$(VENV)/ruff check -q --config $(RUFF) e2e shared && $(VENV)/ruff format -q --check --config $(RUFF) e2e shared
 	@$(VENV)/mypy --no-error-summary --config-file localstack/pyproject.toml localstack/launcher localstack/plugins
 	@SAM_CLI_TELEMETRY=0 __SAM_CLI_APP_DIR=.local/sam-home AWS_DEFAULT_REGION=eu-central-1 $(SAM)/sam validate --lint >/dev/null
 	@$(SAM)/cfn-lint template.yaml

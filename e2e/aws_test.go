@@ -23,19 +23,19 @@ import (
 )
 
 // request signs and sends one request to the local AWS as the operator: for the
-// services whose client is no dependency of fitvault.
+// services whose client is no dependency of fitvault. It serves cleaning up, too.
 func request(t testing.TB, s *stack.Stack, method, service, path, target string, body []byte) (http.Header, []byte) {
 	t.Helper()
-	r, err := http.NewRequestWithContext(t.Context(), method, s.Endpoints.AWS+path, bytes.NewReader(body))
+	r, err := http.NewRequestWithContext(context.WithoutCancel(t.Context()), method, s.Endpoints.AWS+path, bytes.NewReader(body))
 	require.NoError(t, err)
 	if target != "" {
 		r.Header.Set("Content-Type", "application/x-amz-json-1.1")
 		r.Header.Set("X-Amz-Target", target)
 	}
-	credentials, err := s.AWS().Credentials.Retrieve(t.Context())
+	operator, err := s.AWS().Credentials.Retrieve(t.Context())
 	require.NoError(t, err)
 	digest := sha256.Sum256(body)
-	require.NoError(t, v4.NewSigner().SignHTTP(t.Context(), credentials, r, hex.EncodeToString(digest[:]), service, s.Region, time.Now()))
+	require.NoError(t, v4.NewSigner().SignHTTP(t.Context(), operator, r, hex.EncodeToString(digest[:]), service, s.Region, time.Now()))
 	response, err := s.Client().Do(r)
 	require.NoError(t, err)
 	defer func() { _ = response.Body.Close() }()
@@ -103,7 +103,7 @@ func eventsSince(t testing.TB, s *stack.Stack, began time.Time) map[string][]eve
 		FilterExpression: aws.String("#i >= :least"), ExpressionAttributeNames: map[string]string{"#i": "id"},
 		ExpressionAttributeValues: map[string]types.AttributeValue{":least": &types.AttributeValueMemberS{Value: least}}})
 	for pages.HasMorePages() {
-		page, err := pages.NextPage(context.WithoutCancel(t.Context()))
+		page, err := pages.NextPage(t.Context())
 		require.NoError(t, err)
 		for _, i := range page.Items {
 			var e event

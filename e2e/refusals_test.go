@@ -22,9 +22,9 @@ import (
 	"fitvault/shared/fault"
 )
 
-// credentials are one line of the table of refusals (wire.md, "Who refuses
+// line is one line of the table of refusals (wire.md, "Who refuses
 // what"): what is sent, and who refuses it with what.
-type credentials struct {
+type line struct {
 	name       string
 	token, key string
 	client     string     // of a token that is good, else ""
@@ -33,7 +33,7 @@ type credentials struct {
 }
 
 // tableOfRefusals is the table, for a person with an account.
-func tableOfRefusals(t *testing.T, s *stack.Stack, p *stack.Person) []credentials {
+func tableOfRefusals(t *testing.T, s *stack.Stack, p *stack.Person) []line {
 	app, partner, unregistered := s.Clients["app"], s.Clients["partner"], s.Clients["unregistered"]
 	sub := claimsOf(t, p.Token)["sub"]
 	hour := time.Hour
@@ -47,7 +47,7 @@ func tableOfRefusals(t *testing.T, s *stack.Stack, p *stack.Person) []credential
 	at := func(d time.Duration) int64 { return time.Now().Add(d).Unix() }
 	none := map[string]any{}
 	const unknown, forbidden = fault.Unauthenticated, fault.Forbidden
-	return []credentials{
+	return []line{
 		{"no token", "", app.APIKey, "", unknown, unknown},
 		{"garbage for a token", "canary." + rand.Text() + ".garbage", app.APIKey, "", unknown, unknown},
 		{"alg none", forged("none", none), app.APIKey, "", unknown, unknown},

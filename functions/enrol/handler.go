@@ -9,6 +9,7 @@ import (
 	"time"
 
 	jsonv2 "github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
 
 	"fitvault/shared/access"
 	"fitvault/shared/auditlog"
@@ -134,14 +135,10 @@ func decode(body []byte) (access.Consent, error) {
 		Version *string `json:"version"`
 		Given   *bool   `json:"given"`
 	}
-	if err := jsonv2.Unmarshal(body, &in, jsonv2.RejectUnknownMembers(true)); err != nil {
-		var semantic *jsonv2.SemanticError
-		if errors.As(err, &semantic) {
-			return access.Consent{}, fault.New(fault.Invalid, "consent does not have the members asked for")
-		}
+	if !jsontext.Value(body).IsValid() { // UTF-8, and no member twice
 		return access.Consent{}, fault.New(fault.BadRequest, "consent is not JSON")
 	}
-	if in.Version == nil || in.Given == nil {
+	if err := jsonv2.Unmarshal(body, &in, jsonv2.RejectUnknownMembers(true)); err != nil || in.Version == nil || in.Given == nil {
 		return access.Consent{}, fault.New(fault.Invalid, "consent does not have the members asked for")
 	}
 	if *in.Version != currentText {

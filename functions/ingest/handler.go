@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"net/http"
 
 	"fitvault/shared/access"
@@ -11,6 +12,7 @@ import (
 	"fitvault/shared/fault"
 	"fitvault/shared/intake"
 	"fitvault/shared/openmhealth"
+	"fitvault/shared/vault"
 )
 
 const scopeWrite = "fitvault/readings.write"
@@ -33,7 +35,7 @@ func (h handler) postReadings(w http.ResponseWriter, r *http.Request, c *edge.Ca
 	}
 	results, err := h.intake.Readings(r.Context(), request)
 	if err != nil {
-		return err
+		return alarmed(r.Context(), c, err)
 	}
 	answer := struct {
 		Results []result `json:"results"`
@@ -64,11 +66,22 @@ func (h handler) postRecording(w http.ResponseWriter, r *http.Request, c *edge.C
 	}
 	e, err := h.intake.Recording(r.Context(), request)
 	if err != nil {
-		return err
+		return alarmed(r.Context(), c, err)
 	}
 	w.Header().Set("Location", "/v1/users/"+c.Owner.User.String()+"/recordings/"+e.ID)
 	return writeJSON(w, http.StatusCreated, map[string]any{
 		"id": e.ID, "sport": e.Sport, "start": e.Start, "end": e.End, "trackpoints": e.Trackpoints})
+}
+
+// alarmed writes an alarm event where an owner's public key is not the one that
+// enrol signed: somebody else has written the Keys table.
+func alarmed(ctx context.Context, c *edge.Call, err error) error {
+	if errors.Is(err, vault.ErrNotEnrolled) {
+		if failed := c.Audit(ctx, auditlog.Event{Outcome: auditlog.Alarm, Kind: "owner-key-not-enrolled"}); failed != nil {
+			return failed
+		}
+	}
+	return err
 }
 
 func newRequest(r *http.Request, c *edge.Call) (intake.Request, error) {

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"net/http"
@@ -25,8 +26,11 @@ const maxOpened = 16 << 20
 // filter is what GET readings asks for.
 type filter struct {
 	types    map[reading.Type]bool // none: all
-	from, to time.Time             // from ≤ start < to; zero: open
+	from, to time.Time             // from ≤ start < to
 }
+
+// forever is after the start of every reading; the zero time is before none.
+var forever = time.Date(10_000, 1, 1, 0, 0, 0, 0, time.UTC)
 
 // served is the types that may be asked for, whatever their version.
 var served = func() map[reading.Type]bool {
@@ -38,7 +42,7 @@ var served = func() map[reading.Type]bool {
 }()
 
 func newFilter(q url.Values) (filter, error) {
-	f := filter{types: map[reading.Type]bool{}}
+	f := filter{types: map[reading.Type]bool{}, to: forever}
 	for _, s := range q["type"] {
 		t, err := reading.ParseType(s)
 		if err != nil || !served[t] {
@@ -60,20 +64,16 @@ func newFilter(q url.Values) (filter, error) {
 }
 
 func (f filter) keep(r reading.Reading) bool {
-	return (len(f.types) == 0 || f.types[r.Type]) &&
-		(f.from.IsZero() || !r.Start.Before(f.from)) && (f.to.IsZero() || r.Start.Before(f.to))
+	return (len(f.types) == 0 || f.types[r.Type]) && !r.Start.Before(f.from) && r.Start.Before(f.to)
 }
 
 // days are the sort keys between which the blocks of the filter's days lie.
 func (f filter) days() (first, end string) {
-	first, end = "0", "a" // before and after every YYYY-MM-DD#; recording# comes later
-	if !f.from.IsZero() {
-		first = f.from.UTC().Format(time.DateOnly)
+	first = f.from.UTC().Format(time.DateOnly)
+	if f.to.UTC().Year() > 9999 { // the year's fifth digit would sort it before the others
+		return first, "a" // after every YYYY-MM-DD#; recording# comes later
 	}
-	if !f.to.IsZero() {
-		end = f.to.UTC().Format(time.DateOnly) + "$" // the character after "#"
-	}
-	return first, end
+	return first, f.to.UTC().Format(time.DateOnly) + "$" // the character after "#"
 }
 
 // place is where a reading stands in the order of the list: by start, then id,
@@ -268,11 +268,13 @@ func writePage(w http.ResponseWriter, items []json.RawMessage, next string) erro
 }
 
 func writeJSON(w http.ResponseWriter, v any) error {
-	b, err := json.Marshal(v)
-	if err != nil {
+	var b bytes.Buffer
+	e := json.NewEncoder(&b)
+	e.SetEscapeHTML(false) // a "<" would take seven bytes of the 6 MB
+	if err := e.Encode(v); err != nil {
 		return fault.Wrap(fault.Internal, "answer cannot be encoded", err)
 	}
 	w.Header().Set("Content-Type", "application/json")
-	_, err = w.Write(b)
+	_, err := w.Write(b.Bytes())
 	return err
 }

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from launcher import environments, prerequisites, processes, services
+from launcher import environments, prerequisites, processes, services, stackfile, state
 from launcher.layout import HERE, STACK, Layout, base_environ, default
 from launcher.progress import Trouble, say
 
@@ -97,24 +97,29 @@ def up(layout: Layout, arguments: argparse.Namespace) -> int:
     os.environ.setdefault("FITVAULT_BEGAN", str(time.time()))
     setup(layout, arguments)
     with_packages(layout)
-    from launcher import deployment, seed, stackfile
-
     with alone(layout):
         started = services.start(layout)
         stack = stackfile.read_if_there(layout)
-        if started or not stack or not deployment.current(layout):
+        if started or not stack or not state.current(layout):
             stack = _deploy_and_seed(layout, force=False)
-        elif seed.renew_tokens(stack):
-            stackfile.write(layout, stack)
+        elif any(stackfile.ends_soon(user["access_token"]) for user in stack["users"].values()):
+            _renew(layout, stack)
     say(f"fitvault is up at {stack['api']} ({time.time() - float(os.environ['FITVAULT_BEGAN']):.1f} s)")
     return 0
+
+
+def _renew(layout: Layout, stack: dict[str, Any]) -> None:
+    from launcher import seed
+
+    if seed.renew_tokens(stack):
+        stackfile.write(layout, stack)
 
 
 def _deploy_and_seed(layout: Layout, force: bool) -> dict[str, Any]:
     from launcher import deployment, seed
 
     made = seed.make_pools(layout)
-    known = deployment.known_localstack(layout)
+    known = state.known_localstack(layout)
     outputs = deployment.deploy(layout, made["people"], force)
     return seed.seed(layout, made, outputs, fresh=not known)
 
@@ -150,7 +155,7 @@ def status(layout: Layout, _: argparse.Namespace) -> int:
 
 def refresh(layout: Layout, _: argparse.Namespace) -> int:
     with_packages(layout)
-    from launcher import people, stackfile
+    from launcher import people
 
     stack = stackfile.read(layout)
     if people.refresh(stack):
@@ -160,7 +165,7 @@ def refresh(layout: Layout, _: argparse.Namespace) -> int:
 
 def print_token(layout: Layout, arguments: argparse.Namespace) -> int:
     with_packages(layout)
-    from launcher import seed, stackfile
+    from launcher import seed
 
     stack = stackfile.read(layout)
     for kind, name, known in (
@@ -176,11 +181,10 @@ def print_token(layout: Layout, arguments: argparse.Namespace) -> int:
 
 def print_forged(layout: Layout, arguments: argparse.Namespace) -> int:
     with_packages(layout)
-    from launcher import forge, seed, stackfile
+    from launcher import forge
 
     stack = stackfile.read(layout)
-    if seed.renew_tokens(stack):
-        stackfile.write(layout, stack)
+    _renew(layout, stack)
     token = stack["users"][arguments.user]["access_token"]
     pool_key = services.state_folder(layout) / "cognito-pool-keys" / f"{stack['user_pool']}-access.pem"
     print(forge.forge(token, arguments.claims, arguments.header, arguments.key, pool_key))
@@ -206,7 +210,7 @@ def deploy_app(layout: Layout, _: argparse.Namespace) -> int:
 
 def invoke_function(layout: Layout, arguments: argparse.Namespace) -> int:
     with_packages(layout)
-    from launcher import deployment, invoke, stackfile
+    from launcher import deployment, invoke
 
     stack = stackfile.read(layout)
     event = invoke.filled(arguments.event.read_text(), stack)

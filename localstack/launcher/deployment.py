@@ -1,15 +1,13 @@
 """Builds template.yaml with `sam build` and deploys it with `sam deploy`, where anything has changed."""
 
-import hashlib
 import json
 import subprocess
-from pathlib import Path
 from typing import Any
 
 import boto3
 import requests
 
-from launcher import apps, services
+from launcher import apps, services, state
 from launcher.layout import CREDENTIALS, REGION, ROOT, STACK, Layout, aws_environ
 from launcher.pools import Pool
 from launcher.progress import Trouble, step
@@ -37,22 +35,6 @@ class Local:
         return self._session.client(name, endpoint_url=self._endpoint)
 
 
-def sources(root: Path = ROOT) -> list[Path]:
-    """What a build and a deployment depend on."""
-    files = [root / name for name in ("template.yaml", "samconfig.toml", "go.mod", "go.sum")]
-    files += sorted(root.glob("openapi*.yaml"))
-    for folder in ("functions", "shared"):
-        files += sorted(path for path in (root / folder).rglob("*") if path.is_file() and "testdata" not in path.parts)
-    return [path for path in files if path.is_file() and not path.name.endswith("_test.go")]
-
-
-def digest(root: Path = ROOT) -> str:
-    total = hashlib.sha256()
-    for path in sources(root):
-        total.update(f"{path.relative_to(root)}\0".encode() + hashlib.sha256(path.read_bytes()).digest())
-    return total.hexdigest()
-
-
 def parameters(layout: Layout, people: Pool) -> dict[str, str]:
     """What an organisation with a user pool of its own would give."""
     return {
@@ -62,24 +44,14 @@ def parameters(layout: Layout, people: Pool) -> dict[str, str]:
     }
 
 
-def known_localstack(layout: Layout) -> bool:
-    """Whether the LocalStack that runs now is the one that was deployed to; a new one knows nothing."""
-    return _read(layout).get("localstack") == services.localstack_identity(layout)
-
-
-def current(layout: Layout) -> bool:
-    """Whether what is deployed to the LocalStack that runs now was made of these sources."""
-    return known_localstack(layout) and _read(layout).get("deployed") == digest()
-
-
 def deploy(layout: Layout, people: Pool, force: bool) -> dict[str, str]:
     """Builds and deploys what has changed; gives the stack's outputs. A broken stack is left behind."""
-    want, given = digest(), parameters(layout, people)
-    if not force and current(layout) and _read(layout).get("parameters") == json.dumps(given):
+    want, given = state.digest(), parameters(layout, people)
+    if not force and state.current(layout) and state.read(layout).get("parameters") == json.dumps(given):
         return apps.outputs(Local(layout), STACK)
-    if force or _read(layout).get("built") != want:
+    if force or state.read(layout).get("built") != want:
         _build(layout)
-        _write(layout, built=want)
+        state.write(layout, built=want)
     _leave_broken(layout)
     _ensure_bucket(Local(layout).client("s3"))
     with step("sam deploy"):
@@ -94,13 +66,13 @@ def deploy(layout: Layout, people: Pool, force: bool) -> dict[str, str]:
         _keep_keys(layout, outputs)
     _check_closed(layout, outputs["ApiId"])
     identity = services.localstack_identity(layout)
-    _write(layout, deployed=want, parameters=json.dumps(given), localstack=identity)
+    state.write(layout, deployed=want, parameters=json.dumps(given), localstack=identity)
     return outputs
 
 
 def _build(layout: Layout) -> None:
     with step("sam build"):
-        command = ["build", "-t", ROOT / "template.yaml", "-b", layout.local / "sam-build", "--parallel"]
+        command = ["build", "-t", ROOT / "template.yaml", "-b", layout.local / "sam-build"]
         if failed := _sam(layout, command):
             raise Trouble(f"sam build failed:\n{failed}\n  When it is mended: make up")
 
@@ -178,19 +150,11 @@ def _check_closed(layout: Layout, api: str) -> None:
                     return
                 services.stop(layout)
                 raise Trouble(f"{name} {resource['path']} let a caller without a token pass. The stack was stopped.")
-    raise Trouble("No route of the API asks for a token; the front door cannot be tried.")
+    raise Trouble(
+        "No route of the API asks for a token, so it was not deployed as it should be.\n"
+        "  An AWS::Serverless::Api with a DefinitionBody takes functions' Events with MergeDefinitions: true only."
+    )
 
 
 def api_url(layout: Layout, api: str) -> str:
     return f"{layout.aws}/_aws/execute-api/{api}/v1"
-
-
-def _read(layout: Layout) -> dict[str, str]:
-    try:
-        return json.loads((layout.run / "deployed.json").read_text())
-    except (OSError, ValueError):
-        return {}
-
-
-def _write(layout: Layout, **changes: str) -> None:
-    (layout.run / "deployed.json").write_text(json.dumps(_read(layout) | changes))

@@ -1,4 +1,4 @@
-"""Set-up into .local/, once: the Python environments and DynamoDB Local. Again only where what they need has changed."""
+"""Set-up into .local/, once: the Python environments and DynamoDB Local. Again only where their needs changed."""
 
 import hashlib
 import os
@@ -72,17 +72,33 @@ def _make_dynamodb(layout: Layout) -> None:
         shutil.rmtree(layout.ddb, ignore_errors=True)
         lib, classes = layout.ddb / "lib", layout.ddb / "classes"
         classes.mkdir(parents=True)
-        maven = ["mvn", "-q", "-B", "-f", HERE / "ddb" / "pom.xml", COPY_JARS, "-DincludeScope=runtime"]
+        maven: list[str | Path] = [
+            "mvn",
+            "-q",
+            "-B",
+            "-f",
+            HERE / "ddb" / "pom.xml",
+            COPY_JARS,
+            "-DincludeScope=runtime",
+        ]
         _run(layout, [*maven, f"-DoutputDirectory={lib}"], "fetching DynamoDB Local's jars with Maven")
         verify_jars(lib, HERE / "ddb" / "jars.sha256")
-        compile = ["javac", "-d", classes, "-cp", f"{lib}/*", HERE / "ddb" / "LoopbackServer.java"]
+        compile: list[str | Path] = [
+            "javac",
+            "-J-XX:-UsePerfData",
+            "-d",
+            classes,
+            "-cp",
+            f"{lib}/*",
+            HERE / "ddb" / "LoopbackServer.java",
+        ]
         _run(layout, compile, "compiling LoopbackServer.java")
         _stamp(layout.ddb, _ddb_digest())
 
 
 def verify_jars(lib: Path, sums: Path) -> None:
     """Raises Trouble unless the folder holds exactly the files that `sums` lists, with their SHA-256."""
-    want = dict(reversed(line.split("  ", 1)) for line in sums.read_text().splitlines())
+    want = {name: digest for digest, name in (line.split("  ", 1) for line in sums.read_text().splitlines())}
     have = {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in lib.iterdir()}
     if wrong := sorted(name for name in want.keys() | have.keys() if want.get(name) != have.get(name)):
         raise Trouble(f"{len(wrong)} jars are not what {sums.name} says, first {wrong[0]}.")

@@ -4,6 +4,8 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
+from launcher.progress import Trouble
+
 ROOT = Path(__file__).resolve().parents[2]  # the checkout
 HERE = ROOT / "localstack"
 HOST = "127.0.0.1"
@@ -53,14 +55,29 @@ class Layout:
 def default() -> Layout:
     """The checkout's own local AWS; LS_PORT and MS_PORT move its ports."""
     local = ROOT / ".local"
-    return Layout(local, local / "venvs", int(os.environ.get("LS_PORT", 44566)), int(os.environ.get("MS_PORT", 44567)))
+    return Layout(local, local / "venvs", _port("LS_PORT", 24566), _port("MS_PORT", 24567))
+
+
+def _port(name: str, usual: int) -> int:
+    """A port by its variable. The usual ones lie below those that the kernel gives to whoever asks for any."""
+    text = os.environ.get(name) or str(usual)
+    if not text.isascii() or not text.isdigit() or not 1024 <= int(text) <= 65535:
+        raise Trouble(f"{name} must be a port from 1024 to 65535.")
+    return int(text)
 
 
 def base_environ(layout: Layout) -> dict[str, str]:
-    """The environment of everything that is started here: byte code stays out of the tree, no proxy gets in between."""
+    """The environment of everything that is started here: what is written stays in `local`, no proxy gets between."""
     unwanted = ("http_proxy", "https_proxy", "all_proxy", "pythonpath", "key")
     environ = {k: v for k, v in os.environ.items() if k.lower() not in unwanted}
-    return environ | {"PYTHONPYCACHEPREFIX": str(layout.local / "pycache"), "PYTHONWARNINGS": "ignore"}
+    temporary = layout.local / "tmp"
+    temporary.mkdir(mode=0o700, parents=True, exist_ok=True)
+    return environ | {
+        "MAVEN_OPTS": "-XX:-UsePerfData",  # else it writes to /tmp
+        "PYTHONPYCACHEPREFIX": str(layout.local / "pycache"),
+        "PYTHONWARNINGS": "ignore",
+        "TMPDIR": str(temporary),
+    }
 
 
 def aws_environ(layout: Layout) -> dict[str, str]:

@@ -20,8 +20,20 @@ class Tool:
 
 
 TOOLS = (
-    Tool("java", ("-version",), (17,), "a Java 17 runtime", "Debian, Ubuntu: apt-get install openjdk-17-jdk-headless"),
-    Tool("javac", ("-version",), (17,), "a JDK 17, not only a runtime", "apt-get install openjdk-17-jdk-headless"),
+    Tool(
+        "java",
+        ("-XX:-UsePerfData", "-version"),
+        (17,),
+        "a Java 17 runtime",
+        "Debian, Ubuntu: apt-get install openjdk-17-jdk-headless",
+    ),
+    Tool(
+        "javac",
+        ("-J-XX:-UsePerfData", "-version"),
+        (17,),
+        "a JDK 17, not only a runtime",
+        "apt-get install openjdk-17-jdk-headless",
+    ),
     Tool("mvn", ("-v",), (3,), "Maven 3", "apt-get install maven"),
     Tool("go", ("version",), (1, 26), "Go 1.26", "the Go project's download page"),
     Tool("make", ("--version",), (3,), "make", "apt-get install make"),

@@ -9,8 +9,6 @@ from launcher.pools import Pool
 from launcher.progress import step
 from launcher.template import PoolSettings, load, pool_settings
 
-RENEW_S = 600.0  # tokens with less than this left are renewed
-
 
 def settings() -> PoolSettings:
     return pool_settings(load(ROOT / "template.yaml"))
@@ -81,7 +79,7 @@ def renew_tokens(stack: dict[str, Any]) -> bool:
     """Gives each user a token of `app` where his has less than ten minutes left. Says whether anything changed."""
     changed = False
     for name, user in stack["users"].items():
-        if not user["access_token"] or signin.seconds_left(user["access_token"]) < RENEW_S:
+        if stackfile.ends_soon(user["access_token"]):
             user["access_token"] = tokens(stack, name, "app")["access_token"]
             changed = True
     return changed

@@ -1,10 +1,9 @@
 """Starts and stops LocalStack and MiniStack."""
 
+import http.client
 import shutil
 import subprocess
 import time
-import urllib.error
-import urllib.request
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -50,7 +49,7 @@ def _ministack(layout: Layout) -> Service:
         "TMPDIR": str(temporary),
     }
     command = [str(layout.python("ms")), "-m", "ministack"]
-    return Service("ministack", "MiniStack", layout.ms_port, f"{layout.cognito}/_ministack/health", command, environ)
+    return Service("ministack", "MiniStack", layout.ms_port, "/_ministack/health", command, environ)
 
 
 def state_folder(layout: Layout) -> Path:
@@ -80,7 +79,6 @@ def _localstack(layout: Layout) -> Service:
         "LAMBDA_LOG_DIR": str(_folder(layout.logs / "functions")),
         "LAMBDA_RUNTIME_EXECUTOR": "process",
         "LOCALSTACK_HOST": listen,  # else functions get an endpoint by a public name
-        "LOCALSTACK_VOLUME_DIR": str(folder / "volume"),
         "OVERRIDE_IN_DOCKER": "0",
         "PROVIDER_OVERRIDE_DYNAMODB": "v2",  # streams of DynamoDB Local itself
         "PROVIDER_OVERRIDE_DYNAMODBSTREAMS": "v2",
@@ -93,7 +91,7 @@ def _localstack(layout: Layout) -> Service:
     }
     del environ["AWS_ENDPOINT_URL"]  # LocalStack's own calls find their way
     command = [str(layout.python("ls")), "-m", "localstack.runtime.main"]
-    return Service("localstack", "LocalStack", layout.ls_port, f"{layout.aws}/_localstack/health", command, environ)
+    return Service("localstack", "LocalStack", layout.ls_port, "/_localstack/health", command, environ)
 
 
 def keys_url(layout: Layout, pool: str) -> str:
@@ -132,9 +130,12 @@ def _clear(layout: Layout, service: Service, pid: int) -> None:
     """Makes room for a service that is there but does not answer; another's process on its port is left alone."""
     ours = processes.of_stack(layout.local)
     holders = [p for p in ours if p == pid or service.port in {port for _, port in processes.listening([p])}]
-    if holders:
-        processes.stop(holders, 5)  # LocalStack's children go with it
-        return
+    patience = DOWN_S if service.name == "ministack" else 0.0  # LocalStack forgets everything anyway
+    processes.stop(holders, patience)  # its children go with it
+    for _ in range(100):  # a process that ends has its sockets until its last thread has ended
+        if not processes.port_in_use(service.port):
+            return
+        time.sleep(0.02)
     name = {"localstack": "LS_PORT", "ministack": "MS_PORT"}[service.name]
     raise Trouble(
         f"Port {service.port} is in use by another program, and {service.title} wants it.\n"
@@ -173,8 +174,8 @@ def check_plugins(layout: Layout) -> None:
     if absent := PLUGINS - set(plugins_file(layout).read_text().split()):
         stop(layout)
         raise Trouble(
-            f"LocalStack came up without our plugins: {', '.join(sorted(absent))}. It was stopped, because without them "
-            f"it would let requests through that AWS refuses.\n  The reason stands in {layout.logs / 'localstack.log'}"
+            f"LocalStack came up without our plugins: {', '.join(sorted(absent))}. It was stopped: without them it "
+            f"would let requests through that AWS refuses.\n  The reason stands in {layout.logs / 'localstack.log'}"
         )
 
 
@@ -209,12 +210,14 @@ def _pid(layout: Layout, service: Service) -> int:
 
 
 def _healthy(service: Service) -> bool:
-    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    connection = http.client.HTTPConnection(HOST, service.port, timeout=5)
     try:
-        with opener.open(service.health, timeout=5) as answer:
-            return answer.status == 200
-    except (urllib.error.URLError, OSError):
+        connection.request("GET", service.health)
+        return connection.getresponse().status == 200
+    except (OSError, http.client.HTTPException):
         return False
+    finally:
+        connection.close()
 
 
 def status(layout: Layout) -> list[str]:

@@ -2,9 +2,7 @@
 
 import base64
 import hashlib
-import json
 import secrets
-import time
 from html.parser import HTMLParser
 from typing import Any
 from urllib.parse import parse_qs, urljoin, urlsplit
@@ -57,13 +55,3 @@ def sign_in(base: str, client: str, callback: str, scopes: list[str], user: str,
     if not tokens.ok:
         raise Trouble(f"The token endpoint refused the code: status {tokens.status_code}.")
     return tokens.json()
-
-
-def claims(token: str) -> dict[str, Any]:
-    """What a token says, unchecked."""
-    text = token.split(".")[1]
-    return json.loads(base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)))
-
-
-def seconds_left(token: str) -> float:
-    return claims(token)["exp"] - time.time()

@@ -1,12 +1,16 @@
 """The file .local/stack.json: how to reach the local stack, and who its people and apps are. Mode 0600, not in git."""
 
+import base64
 import json
 import os
+import time
 from pathlib import Path
 from typing import Any
 
 from launcher.layout import Layout
 from launcher.progress import Trouble
+
+RENEW_S = 600.0
 
 
 def read(layout: Layout) -> dict[str, Any]:
@@ -21,6 +25,17 @@ def read_if_there(layout: Layout) -> dict[str, Any] | None:
         return json.loads(layout.stack_json.read_text())
     except (OSError, ValueError):
         return None
+
+
+def ends_soon(token: str | None) -> bool:
+    """Whether there is no token, or it is good for less than ten minutes."""
+    return token is None or claims(token)["exp"] - time.time() < RENEW_S
+
+
+def claims(token: str) -> dict[str, Any]:
+    """What a token says, unchecked."""
+    text = token.split(".")[1]
+    return json.loads(base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)))
 
 
 def write(layout: Layout, stack: dict[str, Any]) -> None:

@@ -9,6 +9,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 
 	"fitvault/shared/auditlog"
+	"fitvault/shared/fault"
 )
 
 // Write implements auditlog.Writer on the AuditEvents table.
@@ -22,10 +23,10 @@ func (t Tables) Write(ctx context.Context, e auditlog.Event) error {
 	_, err = t.Client.PutItem(ctx, &dynamodb.PutItemInput{TableName: aws.String(t.AuditEvents),
 		ConditionExpression: aws.String("attribute_not_exists(#i)"), ExpressionAttributeNames: map[string]string{"#i": "id"},
 		Item: item{"shard": text(auditlog.Shard(e.ID, e.Time)), "id": text(e.ID), "event": text(string(encoded))}})
-	if conflicted(err) {
-		return nil
+	if err != nil && !conflicted(err) {
+		return fault.Wrap(fault.Unavailable, "audit event cannot be written", err)
 	}
-	return err
+	return nil
 }
 
 // storedEvent is the event's text in the table. The type auditlog.Event itself

@@ -39,6 +39,9 @@ func (t Tables) Get(ctx context.Context, owner, name string) ([]byte, bool, erro
 // page of DynamoDB at a time. After an error it ends.
 func (t Tables) Between(ctx context.Context, owner, first, end string) iter.Seq2[Sealed, error] {
 	return func(yield func(Sealed, error) bool) {
+		if first >= end { // DynamoDB refuses bounds in the wrong order
+			return
+		}
 		in := &dynamodb.QueryInput{TableName: aws.String(t.Readings), ConsistentRead: aws.Bool(true),
 			KeyConditionExpression:    aws.String("#o = :owner AND #i BETWEEN :first AND :end"),
 			ExpressionAttributeNames:  map[string]string{"#o": "owner", "#i": "item"},

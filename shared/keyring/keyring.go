@@ -173,7 +173,8 @@ func (r *Ring) Writer(ctx context.Context, id string) (vault.WriterKey, error) {
 
 // Sealer returns what seals to an owner: his public key, only if enrol signed
 // it for him in this deployment, and the current writer key.
-// Errors: fault.Unavailable; fault.Internal where the key is not what enrol signed.
+// Errors: fault.Unavailable; fault.Internal where the key is not what enrol
+// signed, by vault.ErrNotEnrolled where that should raise an alarm.
 func (r *Ring) Sealer(ctx context.Context, owner, keyID string) (*vault.Sealer, error) {
 	enrolled, err := r.Store.OwnerKey(ctx, owner, keyID)
 	if err != nil {
@@ -181,7 +182,7 @@ func (r *Ring) Sealer(ctx context.Context, owner, keyID string) (*vault.Sealer, 
 	}
 	s := enrolled.Statement
 	if s.Deployment != r.Deployment || s.Owner != owner || s.KeyID != keyID {
-		return nil, fault.New(fault.Internal, "owner key stands in another's place")
+		return nil, fault.Wrap(fault.Internal, "owner key stands in another's place", vault.ErrNotEnrolled)
 	}
 	key, err := vault.Enrolled(s, enrolled.Signature, r.Verify)
 	if err != nil {

@@ -240,7 +240,7 @@ func TestKeysPrintAsRedacted(t *testing.T) {
 	for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%x", "%X", "%d"} {
 		for _, secret := range [][]byte{g.WriterKey, inner, g.ServiceKey} {
 			printed := fmt.Sprintf(verb, holder)
-			for _, form := range []string{fmt.Sprintf("%s", secret[:6]), fmt.Sprintf("%x", secret[:6]), fmt.Sprintf("%X", secret[:6]),
+			for _, form := range []string{string(secret[:6]), fmt.Sprintf("%x", secret[:6]), fmt.Sprintf("%X", secret[:6]),
 				strings.Trim(fmt.Sprint(secret[:6]), "[]"), strings.Trim(fmt.Sprintf("%#v", secret[:6]), "[]byte{}")} {
 				require.NotContains(t, printed, form, verb)
 			}

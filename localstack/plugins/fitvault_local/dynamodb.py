@@ -16,7 +16,8 @@ def command(port: int) -> list[str]:
     return [
         "setpriv", "--pdeathsig", "KILL",
         os.environ["FITVAULT_JAVA"], "-Xmx512m", "-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", "-XX:-UsePerfData",
-        "-Djava.net.preferIPv4Stack=true", f"-Djava.io.tmpdir={os.environ['TMPDIR']}", f"-Djava.library.path={folder / 'lib'}",
+        "-Djava.net.preferIPv4Stack=true",
+        f"-Djava.io.tmpdir={os.environ['TMPDIR']}", f"-Djava.library.path={folder / 'lib'}",
         "-cp", f"{folder / 'classes'}:{folder / 'lib'}/*", "LoopbackServer",
         "-port", str(port), "-inMemory", "-sharedDb", "-disableTelemetry",
     ]  # fmt: skip

@@ -1,9 +1,8 @@
-"""What API Gateway enforces at a REST API and LocalStack does not: authorizers, throttles, quotas, sizes, binary bodies.
+"""What API Gateway does at a REST API and LocalStack does not: authorizers, throttles, quotas, sizes, binary bodies.
 
 COGNITO_JWKS_URL is the address of a pool's JWKS, with `{pool}` in place of the pool's id.
 """
 
-import base64
 import logging
 import os
 import re
@@ -12,7 +11,7 @@ from typing import Any
 import requests
 from localstack.runtime import hooks
 
-from fitvault_local import authorizer, limits
+from fitvault_local import authorizer, limits, payload
 from fitvault_local.report import report
 
 LOG = logging.getLogger(__name__)
@@ -74,23 +73,14 @@ def throttle(context: Any, errors: Any) -> None:
         own = (at.get("throttle") or {}).get(f"{path}/{method}")
         rates = own or plan.get("throttle") or {}
         bucket = (plan["id"], key, (path, method) if own else None)
-        if "rateLimit" in rates:
-            if not LIMITS.take(bucket, float(rates["rateLimit"]), int(rates.get("burstLimit", 1))):
-                raise errors.ThrottledError("Too Many Requests")
+        allowed = rates.get("rateLimit")  # a second
+        if allowed is not None and not LIMITS.take(bucket, float(allowed), int(rates.get("burstLimit", 1))):
+            raise errors.ThrottledError("Too Many Requests")
         quota = plan.get("quota") or {}
         if quota.get("limit"):
-            counter = (plan["id"], key, limits.period_start(quota.get("period")))
+            counter = (plan["id"], key, limits.period_start(quota["period"]))
             if not LIMITS.count(counter, int(quota["limit"])):
                 raise errors.QuotaExceededError("Limit Exceeded")
-
-
-def body_of_event(body: bytes, binary: bool) -> tuple[str | None, bool]:
-    """A body as the event holds it. What is no binary media type is text to the gateway, whatever bytes it has."""
-    if not body:
-        return None, False
-    if binary:
-        return base64.b64encode(body).decode(), True
-    return body.decode("utf-8", "replace"), False
 
 
 @hooks.on_infra_start(name="fitvault-frontdoor")
@@ -101,7 +91,7 @@ def install() -> None:
     from localstack.services.apigateway.next_gen.execute_api.integrations.aws import RestApiAwsProxyIntegration
 
     def front_door(chain: Any, context: Any, response: Any) -> None:
-        if len(context.invocation_request["body"] or b"") > limits.MAX_REQUEST:
+        if len(context.invocation_request["body"] or b"") > payload.MAX_REQUEST:
             raise errors.RequestTooLargeError("Request Too Long")
         authorize(context, errors)
         handlers.api_key_validation_handler(chain, context, response)
@@ -113,8 +103,8 @@ def install() -> None:
         event = make_event(self, context)
         types = context.deployment.rest_api.rest_api.get("binaryMediaTypes", [])
         binary = mime_type_matches_binary_media_types(context.invocation_request["headers"].get("Content-Type"), types)
-        event["body"], event["isBase64Encoded"] = body_of_event(context.integration_request["body"], binary)
-        if limits.event_size(event) > limits.MAX_EVENT:
+        event["body"], event["isBase64Encoded"] = payload.body_of_event(context.integration_request["body"], binary)
+        if payload.event_size(event) > payload.MAX_EVENT:
             raise errors.RequestTooLargeError("Request Too Long")
         return event
 

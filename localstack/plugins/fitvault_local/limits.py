@@ -1,20 +1,10 @@
-"""Throttles, quotas and sizes as API Gateway applies them."""
+"""Throttles and quotas as API Gateway applies them."""
 
-import json
 import threading
 import time
 from collections.abc import Callable, Hashable, Mapping
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
-
-MAX_REQUEST = 10 * 2**20  # bytes of a body that the gateway takes
-MAX_EVENT = 6 * 2**20  # bytes of the event, as JSON, that it hands to a function
-
-
-def event_size(event: Mapping[str, Any]) -> int:
-    """Bytes of an event as JSON. Not ASCII characters count as UTF-8."""
-    text = json.dumps(event, ensure_ascii=False, separators=(",", ":"))
-    return len(text.encode("utf-8", "surrogatepass"))
 
 
 class Limits:

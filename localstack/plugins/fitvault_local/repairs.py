@@ -1,6 +1,7 @@
 """Repairs of LocalStack 4.14 that a SAM project needs to deploy more than once."""
 
 import json
+import os
 from typing import Any
 
 from localstack.runtime import hooks
@@ -27,7 +28,7 @@ def rest_api_updates() -> None:
 
 
 def stage_updates() -> None:
-    """An update of AWS::ApiGateway::Stage fails, which leaves the stack in UPDATE_FAILED; MethodSettings are dropped."""
+    """An update of AWS::ApiGateway::Stage fails and leaves the stack in UPDATE_FAILED; MethodSettings are dropped."""
     from localstack.services.apigateway.resource_providers.aws_apigateway_stage import ApiGatewayStageProvider
     from localstack.services.cloudformation.engine.v2.change_set_model import ChangeSetModel
     from localstack.services.cloudformation.resource_provider import OperationStatus, ProgressEvent
@@ -88,8 +89,16 @@ def log_groups() -> None:
     ExecutionEnvironment.get_log_group_name = log_group
 
 
+def object_store() -> None:
+    """Objects of S3 lie in /tmp/localstack-s3-storage, which two LocalStacks would share: put them into S3_DIR."""
+    from localstack.services.s3 import provider
+
+    provider.DEFAULT_S3_TMP_DIR = os.environ["S3_DIR"]
+
+
 @hooks.on_infra_start(name="fitvault-repairs")
 def install() -> None:
+    object_store()
     log_groups()
     rest_api_updates()
     stage_updates()

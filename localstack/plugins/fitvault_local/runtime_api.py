@@ -48,6 +48,9 @@ class Sandbox:
     def __init__(self, command: list[str], folder: Path, env: Mapping[str, str], log: Path) -> None:
         self._events: queue.Queue[Event | None] = queue.Queue()
         self._current: Event | None = None
+        self._lock = threading.Lock()
+        self._ended = threading.Event()
+        self._end = b""  # why the process ended, once it has
         self._ready: Future[None] = Future()
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
         self._server.daemon_threads = True
@@ -64,12 +67,14 @@ class Sandbox:
         self._ready.result()
 
     def alive(self) -> bool:
-        return self._process is not None and self._process.poll() is None
+        return not self._end
 
     def invoke(self, event: Event) -> tuple[bytes, bool]:
         """The answer's body, and whether it is an error."""
         self._current = event
         self._events.put(event)
+        if self._end:
+            self._answered(event.id, self._end, failed=True)
         try:
             body, failed = event.answer.result(event.timeout)
         except TimeoutError:
@@ -81,22 +86,16 @@ class Sandbox:
             return error("Function.ResponseSizeTooLarge", text), True
         if failed and b'"stackTrace"' in body:
             # After a panic Go's runtime reports it and ends: await that, so that the next event finds a new process.
-            self._wait(0.5)
+            self._ended.wait(0.5)
         return body, failed
 
     def stop(self, grace: float = STOP_S) -> None:
         if self._process is not None:
             if grace:
                 self._process.terminate()
-                self._wait(grace)
+                self._ended.wait(grace)
             self._process.kill()
-
-    def _wait(self, seconds: float) -> None:
-        assert self._process is not None
-        try:
-            self._process.wait(seconds)
-        except subprocess.TimeoutExpired:
-            pass
+            self._ended.wait(STOP_S)
 
     def _run(self, command: list[str], folder: Path, env: dict[str, str], log: Path, spawned: threading.Event) -> None:
         status: int | str = "not started"
@@ -109,16 +108,16 @@ class Sandbox:
             status = self._process.wait()
         finally:
             spawned.set()
+            text = f"RequestId: unknown Error: Runtime exited with error: exit status {status}"
+            self._end = error("Runtime.ExitError", text)
+            self._ended.set()
             self._events.put(None)  # frees the request thread that waits for an event on behalf of the dead process
             self._server.shutdown()
             self._server.server_close()
-            body = error(
-                "Runtime.ExitError", f"RequestId: unknown Error: Runtime exited with error: exit status {status}"
-            )
             if not self._ready.done():
-                self._ready.set_exception(InitError(body.decode()))
-            if self._current is not None and not self._current.answer.done():
-                self._current.answer.set_result((body, True))
+                self._ready.set_exception(InitError(self._end.decode()))
+            if self._current is not None:
+                self._answered(self._current.id, self._end, failed=True)
 
     def _next(self) -> Event | None:
         if not self._ready.done():
@@ -126,15 +125,16 @@ class Sandbox:
         return self._events.get()
 
     def _answered(self, id: str, body: bytes, failed: bool) -> None:
-        event = self._current
-        if event is not None and event.id == id and not event.answer.done():
-            event.answer.set_result((body, failed))
+        with self._lock:
+            event = self._current
+            if event is not None and event.id == id and not event.answer.done():
+                event.answer.set_result((body, failed))
 
     def _init_failed(self, body: bytes) -> None:
         if not self._ready.done():
             self._ready.set_exception(InitError(body.decode("utf-8", "replace")))
 
-    def _handler(sandbox) -> type[BaseHTTPRequestHandler]:  # noqa: N805 - `self` is the request's handler below
+    def _handler(sandbox) -> type[BaseHTTPRequestHandler]:
         class Handler(BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
             disable_nagle_algorithm = True
@@ -207,8 +207,13 @@ class Environment:
         """Raises InitError."""
         bootstrap = self._folder / "bootstrap"
         os.chmod(bootstrap, 0o755)
-        self._sandbox = Sandbox([str(bootstrap)], self._folder, self._env, self._log)
-        self._sandbox.wait_ready()
+        sandbox = Sandbox([str(bootstrap)], self._folder, self._env, self._log)
+        try:
+            sandbox.wait_ready()
+        except InitError:
+            sandbox.stop()
+            raise
+        self._sandbox = sandbox
 
     def invoke(self, event: Event) -> tuple[bytes, bool, str]:
         """The answer's body, whether it is an error, and what the function wrote while it ran."""
@@ -218,7 +223,7 @@ class Environment:
                 self.start()
             except InitError as e:
                 return str(e).encode(), True, self.logs(offset)
-        assert self._sandbox is not None
+        assert self._sandbox is not None  # start raises InitError or sets it
         body, failed = self._sandbox.invoke(event)
         return body, failed, self.logs(offset)
 

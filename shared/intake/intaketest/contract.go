@@ -222,6 +222,7 @@ func BlocksContract(t *testing.T, store intake.Blocks, pieces Pieces) {
 			{"a day", "2026-05-05", "2026-05-05$", []string{"2026-05-05#a", "2026-05-05#b"}},
 			{"nothing there", "2027", "2028", nil},
 			{"nothing between", "2026-05-05", "2026-05-05", nil},
+			{"an end before the first", "2026-05-06", "2026-05-05", nil},
 		} {
 			require.Equal(t, test.want, list(t, owner, test.first, test.end), test.name)
 		}

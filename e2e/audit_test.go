@@ -1,0 +1,174 @@
+package e2e
+
+import (
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"fitvault/e2e/stack"
+	"fitvault/shared/access"
+	"fitvault/shared/dynamo"
+	"fitvault/shared/fault"
+	"fitvault/shared/intake"
+	"fitvault/shared/objects"
+)
+
+// TestEventOfEveryEffect: each read and each write leaves one event, which says
+// who did what to whom, by which app, why it was allowed, and under which
+// request id; and it is no later than the effect.
+func TestEventOfEveryEffect(t *testing.T) {
+	s := stack.Open(t)
+	began := time.Now()
+	newcomer := s.Stranger(t)
+	claims := claimsOf(t, newcomer.Token)
+	identity := access.IdentityKey(claims["iss"].(string), claims["sub"].(string))
+	app := s.Clients["app"].ID
+
+	expected := map[string]event{}
+	effect := map[string]time.Time{} // when it was over
+	do := func(want event, r route, id string) stack.Answer {
+		t.Helper()
+		answer := newCall(r, "me", id, newcomer.Token, newcomer.Key).send(t, s)
+		require.Less(t, answer.Status, 300, "%s", answer.Body)
+		request := answer.Header.Get("X-Request-Id")
+		require.NotContains(t, expected, request)
+		want.Function, want.Action, want.Client, want.Outcome = functionName(r), r.action, app, "allowed"
+		expected[request], effect[request] = want, time.Now()
+		return answer
+	}
+	consents, giveConsent := allRoutes[5], allRoutes[6]
+	do(event{Caller: identity, Reasons: []string{"newcomer-consents"}}, consents, "")
+	answer := do(event{Caller: identity, Reasons: []string{"newcomer-consents"}}, giveConsent, "")
+	var given struct {
+		User string
+		Time time.Time
+	}
+	answer.JSON(t, &given)
+	effect[answer.Header.Get("X-Request-Id")] = given.Time
+
+	owner := func(reason string) event {
+		return event{Caller: given.User, Owner: given.User, Reasons: []string{reason}}
+	}
+	const reads, writes = "owner-reads", "owner-writes-with-consent"
+	do(owner("owner-consents"), consents, "")
+	withdrawal := giveConsent
+	withdrawal.body = `{"version":"1","given":false}`
+	do(owner("owner-consents"), withdrawal, "")
+	do(owner("owner-consents"), giveConsent, "")
+	write := owner(writes)
+	write.Records = 1
+	do(write, allRoutes[3], "")
+	do(write, allRoutes[3], "") // a retry is a request of its own
+	var made struct{ ID string }
+	do(write, allRoutes[4], "").JSON(t, &made)
+	do(owner(reads), allRoutes[0], "")
+	do(owner(reads), allRoutes[1], "")
+	read := owner(reads)
+	read.Recording = made.ID
+	do(read, allRoutes[2], made.ID)
+
+	found := eventsSince(t, s, began)
+	for request, want := range expected {
+		require.Len(t, found[request], 1)
+		got := found[request][0]
+		if want.Records > 0 {
+			require.Regexp(t, "^[0-9a-f]{64}$", got.Manifest)
+			want.Manifest = got.Manifest
+		}
+		isOneEvent(t, want, request, found)
+		require.False(t, got.Time.After(effect[request]), "an event after its effect")
+		require.False(t, got.Time.Before(began.Truncate(time.Millisecond)))
+	}
+}
+
+// TestWithoutAuditEvents: where events cannot be written, nothing is shown and
+// nothing changes: 503 for reads, for writes, and for refusals too. Afterwards
+// the same requests do what they were meant to.
+func TestWithoutAuditEvents(t *testing.T) {
+	s := stack.Open(t)
+	b := newBehind(t, s)
+	buckets := objects.Bucket{Client: bucketsOf(s), Name: s.Output(t, "DocumentsBucket"), Limit: 8 << 20}
+	owner, newcomer := s.Newcomer(t), s.Stranger(t)
+	post(t, owner, today+"T10:00:00Z", todays)
+	var kept struct{ ID string }
+	newCall(allRoutes[4], "me", "", owner.Token, owner.Key).send(t, s).JSON(t, &kept)
+	before := b.blocks(t, owner.ID)
+	require.Len(t, before, 2)
+
+	blind := map[string]string{}
+	for _, function := range []string{"IngestFunction", "ReadingsFunction", "EnrolFunction"} {
+		blind[function] = copyOf(t, s, function, map[string]string{"AUDIT_EVENTS_TABLE": s.Output(t, "AuditEventsTable") + "-gone"})
+	}
+	unavailable := func(c call) {
+		t.Helper()
+		answer := invoke(t, s, blind[c.function], c.event())
+		isProblem(t, fault.Unavailable, answer, todays, owner.ID, kept.ID, "Running")
+		require.Equal(t, "5", answer.Header.Get("Retry-After"))
+	}
+	const key = "an idempotency key"
+	writes := map[string]call{}
+	for _, r := range allRoutes {
+		switch r.action {
+		case "readings.write":
+			r.body = heartRate(tomorrow+"T10:00:00Z", tomorrows)
+		case "recordings.write":
+			r.body = recording(tomorrow+"T10:00:00Z", "48.7")
+		case "consents.write":
+			r.body = `{"version":"1","given":false}`
+		}
+		c := newCall(r, "me", kept.ID, owner.Token, owner.Key)
+		c.header.Set("Idempotency-Key", key)
+		unavailable(c)
+		if r.method == http.MethodPost {
+			writes[strings.TrimPrefix(r.resource, "/users/{user}/")] = c
+		}
+		unavailable(newCall(r, "me", kept.ID, owner.Token, "")) // a refusal of a known caller
+		isProblem(t, fault.Unauthenticated, invoke(t, s, blind[r.function], newCall(r, "me", kept.ID, "", owner.Key).event()))
+	}
+	unavailable(newCall(allRoutes[6], "me", "", newcomer.Token, newcomer.Key))
+
+	// Nothing has changed.
+	require.Equal(t, before, b.blocks(t, owner.ID))
+	requests, err := b.Ring.Requests(t.Context())
+	require.NoError(t, err)
+	manifests := dynamo.Manifests{Tables: b.Tables, Now: time.Now}
+	var decided []intake.Manifest
+	for resource := range writes {
+		m, ok, err := manifests.Find(t.Context(), requests.ManifestID(owner.ID, s.Clients["app"].ID, resource, "key", key))
+		require.NoError(t, err)
+		require.True(t, ok, "no manifest of %s", resource)
+		decided = append(decided, m)
+		if m.Recording != nil {
+			_, err := buckets.Get(t.Context(), m.Recording.Document)
+			require.ErrorIs(t, err, objects.ErrNotFound)
+		}
+	}
+	consent := owner.Do(t, http.MethodGet, "/users/me/consents/collection", nil)
+	require.Contains(t, string(consent.Body), `"given":true`)
+	none := newcomer.Do(t, http.MethodGet, "/users/me/consents/collection", nil)
+	require.JSONEq(t, `{"purpose":"collection","given":false}`, string(none.Body))
+	claims := claimsOf(t, newcomer.Token)
+	documents, err := b.Read(t.Context(), access.Keys{Issuer: claims["iss"].(string), Subject: claims["sub"].(string)})
+	require.NoError(t, err)
+	require.Nil(t, documents.Caller)
+
+	// With events it is done, and exactly as the manifests had decided.
+	for _, c := range writes {
+		require.Less(t, c.send(t, s).Status, 300)
+	}
+	after := b.blocks(t, owner.ID)
+	require.Len(t, after, len(before)+2)
+	for _, m := range decided {
+		if m.Recording != nil {
+			require.Contains(t, after, intake.RecordItem(m.Recording.ID))
+			_, err := buckets.Get(t.Context(), m.Recording.Document)
+			require.NoError(t, err)
+		}
+		for _, block := range m.Blocks {
+			require.Contains(t, after, intake.BlockItem(block.Day, block.ID))
+		}
+	}
+}

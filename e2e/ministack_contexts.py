@@ -1,0 +1,31 @@
+"""MiniStack, which enforces roles, with two condition keys that version 1.5.33 does not know.
+
+Without them every statement with a condition on kms:EncryptionContext:… refuses, and every one on
+dynamodb:LeadingKeys by ForAllValues allows. See roles_test.go.
+"""
+
+import json
+import runpy
+from typing import Any
+
+from ministack.core import iam_actions
+
+known = iam_actions.request_tag_context
+
+
+def context_of(service: str, action: str, body: bytes, parameters: Any) -> dict[str, Any]:
+    """The request's condition keys, in lower case: what MiniStack knows, and what it does not."""
+    context = known(service, action, body, parameters)
+    if action.startswith("kms:"):
+        given = json.loads(body or b"{}").get("EncryptionContext") or {}
+        context |= {f"kms:encryptioncontext:{name.lower()}": value for name, value in given.items()}
+    if action in ("dynamodb:PutItem", "dynamodb:TransactWriteItems"):
+        request = json.loads(body)
+        puts = [request] if "Item" in request else [item["Put"] for item in request["TransactItems"]]
+        # `owner` is the partition key of the tables whose items have one.
+        context["dynamodb:leadingkeys"] = [put["Item"]["owner"]["S"] for put in puts if "owner" in put["Item"]]
+    return context
+
+
+iam_actions.request_tag_context = context_of
+runpy.run_module("ministack", run_name="__main__")

@@ -1,0 +1,414 @@
+package main
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/json"
+	"errors"
+	"net/http"
+	"strings"
+	"sync"
+	"testing"
+	"testing/iotest"
+	"time"
+
+	"github.com/aws/aws-lambda-go/events"
+	"github.com/stretchr/testify/require"
+
+	"fitvault/guard/contract"
+	"fitvault/shared/access"
+	"fitvault/shared/auditlog"
+	"fitvault/shared/dynamo"
+	"fitvault/shared/edge"
+	"fitvault/shared/edge/edgetest"
+	"fitvault/shared/fault"
+	"fitvault/shared/keyring"
+	"fitvault/shared/keyring/keyringtest"
+	"fitvault/shared/vault"
+)
+
+// world is enrol over fakes, in the world of edgetest; its accounts are those
+// of the fake that can create some.
+type world struct {
+	*edgetest.World
+	handler  handler
+	guard    *edge.Guard
+	keys     *keyringtest.Service
+	accounts keyringtest.Accounts
+}
+
+func newWorld(t testing.TB) *world {
+	w := &world{World: edgetest.New(t)}
+	w.keys = keyringtest.NewService(t, "fitvault", w.Time)
+	w.accounts.Keys, w.accounts.Conflict = &w.keys.Store, dynamo.ErrConflict
+	known, err := w.Accounts.Read(t.Context(), access.Keys{Issuer: edgetest.Issuer, Subject: "ada", User: w.Ada, Client: edgetest.Client})
+	require.NoError(t, err)
+	w.accounts.Put(edgetest.Issuer, "ada", known)
+	w.handler = handler{deployment: "fitvault", accounts: &w.accounts, keys: w.keys.KMS, now: w.Now, rand: rand.Reader}
+	w.start()
+	return w
+}
+
+// start makes the guard of a handler that a test may have changed.
+func (w *world) start() {
+	config := w.Config("enrol")
+	config.Documents = &w.accounts
+	w.guard = edge.New(config, w.handler.routes()...)
+}
+
+func (w *world) get(subject string) events.APIGatewayProxyRequest {
+	return w.Event(subject, http.MethodGet, resource, map[string]string{"user": "me"})
+}
+
+func (w *world) put(subject, body string) events.APIGatewayProxyRequest {
+	e := w.Event(subject, http.MethodPut, resource, map[string]string{"user": "me"})
+	edgetest.SetBody(&e, "application/json", body)
+	return e
+}
+
+const (
+	yes = `{"version": "1", "given": true}`
+	no  = `{"version": "1", "given": false}`
+)
+
+func (w *world) do(t require.TestingT, e events.APIGatewayProxyRequest) events.APIGatewayProxyResponse {
+	answer, err := w.guard.Handle(context.Background(), e)
+	require.NoError(t, err)
+	return answer
+}
+
+// said requires 200 and returns the answer.
+func (w *world) said(t require.TestingT, e events.APIGatewayProxyRequest) (c consent) {
+	answer := w.do(t, e)
+	require.Equal(t, 200, answer.StatusCode, answer.Body)
+	require.Equal(t, "application/json", http.Header(answer.MultiValueHeaders).Get("Content-Type"))
+	require.NoError(t, json.Unmarshal([]byte(answer.Body), &c))
+	return c
+}
+
+// refused requires a problem of a kind, and returns its items.
+func (w *world) refused(t *testing.T, e events.APIGatewayProxyRequest, kind fault.Kind) []fault.Item {
+	t.Helper()
+	answer := w.do(t, e)
+	require.Equal(t, kind.Status(), answer.StatusCode, answer.Body)
+	var problem struct {
+		Type   string
+		Errors []fault.Item
+	}
+	require.NoError(t, json.Unmarshal([]byte(answer.Body), &problem))
+	require.Equal(t, edge.ProblemTypes+string(kind), problem.Type)
+	return problem.Errors
+}
+
+// requireNothingNew requires that only Ada has an account, and nobody a new key.
+func (w *world) requireNothingNew(t *testing.T) {
+	t.Helper()
+	require.Len(t, w.accounts.Owners(), 1)
+	require.Equal(t, 0, w.keys.Store.OwnerKeys())
+}
+
+func TestRoutes(t *testing.T) {
+	want, err := contract.Belonging("../..", "enrol")
+	require.NoError(t, err)
+	require.Empty(t, contract.DifferInDetail("openapi.yaml", want, "enrol", contract.OfHandlers(handler{}.routes())))
+}
+
+func TestRecordedEvents(t *testing.T) {
+	w := newWorld(t)
+	recorded, err := contract.Recorded("../..", "enrol", map[string]string{
+		"token.ada": edgetest.Sign(w.Claims("ada")), "key.app": edgetest.APIKey, "user.ada": w.Ada.String()})
+	require.NoError(t, err)
+	for _, name := range []string{"enrol-get-consent.json", "enrol-put-consent.json"} {
+		c := w.said(t, recorded[name])
+		require.True(t, c.Given, name)
+		require.Equal(t, w.Ada.String(), c.User)
+		delete(recorded, name)
+	}
+	require.Empty(t, recorded, "an event that no test knows")
+}
+
+func TestWithoutAnAccount(t *testing.T) {
+	w := newWorld(t)
+	answer := w.do(t, w.get("eve"))
+	require.Equal(t, 200, answer.StatusCode)
+	require.JSONEq(t, `{"purpose": "collection", "given": false}`, answer.Body)
+
+	t.Run("there is nothing to withdraw", func(t *testing.T) {
+		w.refused(t, w.put("eve", no), fault.Conflict)
+		w.requireNothingNew(t)
+	})
+}
+
+// TestFirstConsent: it creates the account, and a key pair that enrol vouches
+// for and that opens what is sealed to it.
+func TestFirstConsent(t *testing.T) {
+	w := newWorld(t)
+	c := w.said(t, w.put("eve", yes))
+	user, err := access.ParseUserID(c.User)
+	require.NoError(t, err)
+	require.Equal(t, consent{User: c.User, State: access.Active, Purpose: "collection", Given: true, Version: "1", Time: "2026-05-04T05:25:00Z"}, c)
+
+	docs, err := w.accounts.Read(t.Context(), access.Keys{Issuer: edgetest.Issuer, Subject: "eve", User: user})
+	require.NoError(t, err)
+	require.Equal(t, user, docs.Caller.User)
+	require.Equal(t, access.Active, docs.Owner.State)
+	require.Equal(t, map[access.Purpose]access.Consent{access.Collection: {Version: "1", Given: true, Time: w.Time}}, docs.Owner.Consents)
+
+	key, err := w.keys.Store.OwnerKey(t.Context(), c.User, docs.Owner.DataKey)
+	require.NoError(t, err)
+	require.Equal(t, vault.Statement{Deployment: "fitvault", Owner: c.User, KeyID: docs.Owner.DataKey, Public: key.Statement.Public, At: w.Time}, key.Statement)
+	ring := w.keys.Ring(t, w.Now)
+	sealer, err := ring.Sealer(t.Context(), c.User, docs.Owner.DataKey)
+	require.NoError(t, err)
+	place := vault.Place{Deployment: "fitvault", Table: "readings", Owner: c.User, ID: "a"}
+	sealed, err := sealer.Seal(place, []byte("71"))
+	require.NoError(t, err)
+	private, err := ring.Private(t.Context(), c.User, docs.Owner.DataKey)
+	require.NoError(t, err)
+	writer, err := ring.Writer(t.Context(), keyring.WriterKeyID(w.Time))
+	require.NoError(t, err)
+	plain, err := vault.NewOpener([]vault.PrivateKey{private}, []vault.WriterKey{writer}).Open(sealed, place)
+	require.NoError(t, err)
+	require.Equal(t, "71", string(plain))
+
+	require.Equal(t, c, w.said(t, w.get("eve")), "it is what holds from now on")
+	e := w.Audit.Events()
+	require.Len(t, e, 2)
+	require.Equal(t, [3]string{string(access.ConsentsWrite), access.IdentityKey(edgetest.Issuer, "eve"), ""}, [3]string{e[0].Action, e[0].Caller, e[0].Owner},
+		"before there is an account the event names the identity")
+	require.Equal(t, [3]string{string(access.ConsentsRead), c.User, c.User}, [3]string{e[1].Action, e[1].Caller, e[1].Owner})
+
+	t.Run("two people have nothing in common", func(t *testing.T) {
+		other := w.said(t, w.put("mallory", yes))
+		require.NotEqual(t, c.User, other.User)
+		require.Equal(t, 2, w.keys.Store.OwnerKeys())
+	})
+}
+
+func TestWithdrawAndGiveAgain(t *testing.T) {
+	w := newWorld(t)
+	c := w.said(t, w.put("eve", yes))
+	for i, given := range []bool{false, false, true, true} {
+		w.Time = w.Time.Add(time.Minute)
+		c.Given, c.Time = given, w.Time.Format(time.RFC3339Nano)
+		body := map[bool]string{true: yes, false: no}[given]
+		require.Equal(t, c, w.said(t, w.put("eve", body)), i)
+		require.Equal(t, c, w.said(t, w.get("eve")), i)
+	}
+	require.Equal(t, 1, w.keys.Store.OwnerKeys(), "the account and its key stay")
+	e := w.put("eve", no)
+	e.PathParameters["user"] = c.User
+	require.False(t, w.said(t, e).Given, "also by id")
+}
+
+// TestConcurrentFirstConsents: 16 at once make exactly one account, and all are
+// told of that one.
+func TestConcurrentFirstConsents(t *testing.T) {
+	w := newWorld(t)
+	answers := make([]events.APIGatewayProxyResponse, 16)
+	event := w.put("eve", yes)
+	var all sync.WaitGroup
+	for i := range answers {
+		all.Go(func() { answers[i], _ = w.guard.Handle(context.Background(), event) })
+	}
+	all.Wait()
+	for _, a := range answers {
+		require.Equal(t, 200, a.StatusCode, a.Body)
+		require.Equal(t, answers[0].Body, a.Body)
+	}
+	require.Len(t, w.accounts.Owners(), 2)
+	require.Equal(t, 1, w.keys.Store.OwnerKeys())
+}
+
+// TestLostRace: who finds that the account exists already goes on with that.
+func TestLostRace(t *testing.T) {
+	// meanwhile lets another request make the account, and then do more, just
+	// before this one tries to.
+	meanwhile := func(t *testing.T, w *world, more func(call string) error) {
+		first := true
+		w.accounts.Hook = func(call string) error {
+			if call != "create account" || !first {
+				return more(call)
+			}
+			first = false
+			user, err := access.NewUserID(rand.Reader)
+			require.NoError(t, err)
+			w.accounts.Put(edgetest.Issuer, "eve", access.Documents{Caller: &access.Caller{User: user}, Owner: &access.Owner{
+				User: user, State: access.Active, DataKey: "k", Consents: map[access.Purpose]access.Consent{access.Collection: {Version: "1", Given: true}}}})
+			return nil
+		}
+	}
+	nothing := func(string) error { return nil }
+
+	t.Run("and says its own", func(t *testing.T) {
+		w := newWorld(t)
+		meanwhile(t, w, nothing)
+		c := w.said(t, w.put("eve", yes))
+		require.Equal(t, "2026-05-04T05:25:00Z", c.Time)
+		require.Len(t, w.accounts.Owners(), 2)
+		require.Equal(t, 0, w.keys.Store.OwnerKeys(), "its own key is dropped")
+	})
+	t.Run("unless the account cannot be read", func(t *testing.T) {
+		w := newWorld(t)
+		created := false
+		meanwhile(t, w, func(call string) error {
+			if call == "read" && created {
+				return keyringtest.ErrDown
+			}
+			return nil
+		})
+		inner := w.accounts.Hook
+		w.accounts.Hook = func(call string) error {
+			err := inner(call)
+			created = created || call == "create account"
+			return err
+		}
+		w.refused(t, w.put("eve", yes), fault.Unavailable)
+	})
+	t.Run("or there is none after all", func(t *testing.T) {
+		w := newWorld(t)
+		w.accounts.Hook = func(call string) error {
+			if call == "create account" {
+				return dynamo.ErrConflict // DynamoDB says so also while another transaction is under way
+			}
+			return nil
+		}
+		w.refused(t, w.put("eve", yes), fault.Unavailable)
+		w.requireNothingNew(t)
+	})
+	t.Run("or it is closed by now", func(t *testing.T) {
+		w := newWorld(t)
+		meanwhile(t, w, func(call string) error {
+			if call == "put consent" {
+				return dynamo.ErrConflict
+			}
+			return nil
+		})
+		w.refused(t, w.put("eve", yes), fault.Conflict)
+	})
+}
+
+func TestRefusals(t *testing.T) {
+	version := []fault.Item{{Pointer: "/version", Rule: "current-version"}}
+	for _, test := range []struct {
+		name, body string
+		kind       fault.Kind
+		items      []fault.Item
+	}{
+		{"another version of the text", `{"version": "2", "given": true}`, fault.Invalid, version},
+		{"an empty version", `{"version": "", "given": true}`, fault.Invalid, version},
+		{"to withdraw in another version", `{"version": "2", "given": false}`, fault.Invalid, version},
+		{"no version", `{"given": true}`, fault.Invalid, nil},
+		{"no given", `{"version": "1"}`, fault.Invalid, nil},
+		{"null", `null`, fault.Invalid, nil},
+		{"members of null", `{"version": null, "given": null}`, fault.Invalid, nil},
+		{"a version of another type", `{"version": 1, "given": true}`, fault.Invalid, nil},
+		{"a given of another type", `{"version": "1", "given": "true"}`, fault.Invalid, nil},
+		{"a list", `[]`, fault.Invalid, nil},
+		{"an unknown member", `{"version": "1", "given": true, "time": "x"}`, fault.Invalid, nil},
+		{"a member in other letters", `{"Version": "1", "given": true}`, fault.Invalid, nil},
+		{"a member twice", `{"version": "1", "given": false, "given": true}`, fault.BadRequest, nil},
+		{"nothing", ``, fault.BadRequest, nil},
+		{"not JSON", `{"version": "1", "given": true`, fault.BadRequest, nil},
+		{"not JSON behind an unknown member", `{"x": 1, "version"`, fault.BadRequest, nil},
+		{"more than one value", yes + yes, fault.BadRequest, nil},
+		{"not UTF-8", "{\"version\": \"\xff\", \"given\": true}", fault.BadRequest, nil},
+		{"too much", strings.Repeat(" ", maxBody) + yes, fault.TooLarge, nil},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			for _, subject := range []string{"eve", "ada"} {
+				w := newWorld(t)
+				require.Equal(t, test.items, w.refused(t, w.put(subject, test.body), test.kind))
+				w.requireNothingNew(t)
+				require.True(t, w.accounts.Owners()[0].Consented(access.Collection))
+				require.Len(t, w.Audit.Events(), 1)
+				require.Equal(t, auditlog.Refused, w.Audit.Events()[0].Outcome)
+			}
+		})
+	}
+	for name, change := range map[string]func(w *world, e *events.APIGatewayProxyRequest) fault.Kind{
+		"another's account": func(w *world, e *events.APIGatewayProxyRequest) fault.Kind {
+			e.PathParameters["user"] = w.Ada.String()
+			return fault.NotFound
+		},
+		"an account that does not exist": func(w *world, e *events.APIGatewayProxyRequest) fault.Kind {
+			e.PathParameters["user"] = w.Ben.String() // nobody in this world's accounts
+			return fault.NotFound
+		},
+		"another media type": func(_ *world, e *events.APIGatewayProxyRequest) fault.Kind {
+			edgetest.SetHeader(e, "Content-Type", "text/plain")
+			return fault.UnsupportedType
+		},
+		"a query": func(_ *world, e *events.APIGatewayProxyRequest) fault.Kind {
+			e.QueryStringParameters = map[string]string{"given": "true"}
+			return fault.BadRequest
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t)
+			e := w.put("eve", yes)
+			w.refused(t, e, change(w, &e))
+			w.requireNothingNew(t)
+		})
+	}
+	t.Run("an account that is not active", func(t *testing.T) {
+		w := newWorld(t)
+		owner := w.accounts.Owners()[0]
+		owner.State = "closing"
+		w.accounts.Put("", "", access.Documents{Owner: &owner})
+		w.refused(t, w.put("ada", no), fault.Forbidden)
+		w.refused(t, w.get("ada"), fault.Forbidden)
+		require.True(t, w.accounts.Owners()[0].Consented(access.Collection))
+	})
+}
+
+// TestFailures: whatever fails, it is said, and there is no half of an account.
+func TestFailures(t *testing.T) {
+	failing := func(call string) func(string) error {
+		return func(c string) error {
+			if c == call {
+				return keyringtest.ErrDown
+			}
+			return nil
+		}
+	}
+	for _, test := range []struct {
+		name    string
+		subject string
+		fail    func(w *world)
+		kind    fault.Kind
+	}{
+		{"KMS makes no pair", "eve", func(w *world) { w.keys.KMS.Hook = failing("new pair") }, fault.Unavailable},
+		{"KMS does not sign", "eve", func(w *world) { w.keys.KMS.Hook = failing("sign") }, fault.Unavailable},
+		{"the account cannot be stored", "eve", func(w *world) { w.accounts.Hook = failing("create account") }, fault.Unavailable},
+		{"a consent cannot be stored", "ada", func(w *world) { w.accounts.Hook = failing("put consent") }, fault.Unavailable},
+		{"the account has closed meanwhile", "ada", func(w *world) {
+			w.accounts.Hook = func(call string) error {
+				if call == "put consent" {
+					return dynamo.ErrConflict
+				}
+				return nil
+			}
+		}, fault.Conflict},
+		{"documents cannot be read", "ada", func(w *world) { w.accounts.Hook = failing("read") }, fault.Unavailable},
+		{"the audit log is down", "eve", func(w *world) { w.Audit.Fail(errors.New("down")) }, fault.Unavailable},
+		{"no randomness", "eve", func(w *world) { w.handler.rand = iotest.ErrReader(errors.New("no entropy")) }, fault.Internal},
+		{"randomness for one id only", "eve", func(w *world) { w.handler.rand = strings.NewReader("0123456789abcdef") }, fault.Internal},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			w := newWorld(t)
+			test.fail(w)
+			w.start()
+			before := w.Time
+			w.Time = before.Add(time.Minute)
+			w.refused(t, w.put(test.subject, yes), test.kind)
+			w.requireNothingNew(t)
+			require.Equal(t, before, w.accounts.Owners()[0].Consents[access.Collection].Time)
+		})
+	}
+	t.Run("nothing is shown unaudited", func(t *testing.T) {
+		w := newWorld(t)
+		w.Audit.Fail(errors.New("down"))
+		w.refused(t, w.get("ada"), fault.Unavailable)
+	})
+}

@@ -1,0 +1,147 @@
+package dynamo_test
+
+import (
+	"context"
+	"encoding/hex"
+	"encoding/json"
+	"iter"
+	"strconv"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
+	"github.com/stretchr/testify/require"
+
+	"fitvault/e2e/stack"
+	"fitvault/shared/access"
+	"fitvault/shared/auditlog"
+	"fitvault/shared/auditlog/auditlogtest"
+	"fitvault/shared/dynamo"
+	"fitvault/shared/edge/edgetest"
+	"fitvault/shared/intake"
+	"fitvault/shared/intake/intaketest"
+	"fitvault/shared/keyring/keyringtest"
+)
+
+// deployed is the tables of the local stack. Tests use random keys, and leave
+// behind what they stored.
+func deployed(t *testing.T) dynamo.Tables {
+	s := stack.Open(t)
+	return dynamo.Tables{
+		Client:      dynamodb.NewFromConfig(s.AWS()),
+		Accounts:    s.Output(t, "AccountsTable"),
+		Keys:        s.Output(t, "KeysTable"),
+		Readings:    s.Output(t, "ReadingsTable"),
+		Requests:    s.Output(t, "RequestsTable"),
+		AuditEvents: s.Output(t, "AuditEventsTable"),
+	}
+}
+
+func TestManifestsContract(t *testing.T) {
+	tables := deployed(t)
+	intaketest.ManifestsContract(t, func(now func() time.Time) intake.Manifests { return dynamo.Manifests{Tables: tables, Now: now} })
+}
+
+// pieces is the readers' side of the Readings table.
+type pieces struct{ dynamo.Tables }
+
+func (p pieces) Between(ctx context.Context, owner, first, end string) iter.Seq2[intaketest.Piece, error] {
+	return func(yield func(intaketest.Piece, error) bool) {
+		for s, err := range p.Tables.Between(ctx, owner, first, end) {
+			if !yield(intaketest.Piece{Item: s.Item, Blob: s.Blob}, err) {
+				return
+			}
+		}
+	}
+}
+
+func TestReadingsContract(t *testing.T) {
+	tables := deployed(t)
+	intaketest.BlocksContract(t, tables, pieces{tables})
+}
+
+func TestKeysContract(t *testing.T) { keyringtest.StoreContract(t, deployed(t)) }
+
+func TestAccountsContract(t *testing.T) {
+	tables := deployed(t)
+	keyringtest.AccountsContract(t, tables, tables, dynamo.ErrConflict)
+}
+
+func TestDocumentsContract(t *testing.T) {
+	tables := deployed(t)
+	edgetest.Documents(t, tables, func(t *testing.T, issuer, subject string, d access.Documents) {
+		if d.Caller != nil {
+			put(t, tables, tables.Accounts, map[string]any{"id": access.IdentityKey(issuer, subject), "document": "caller", "user": d.Caller.User.String()})
+		}
+		if d.Owner != nil {
+			consents := map[string]any{}
+			for purpose, c := range d.Owner.Consents {
+				consents[string(purpose)] = map[string]any{"version": c.Version, "given": c.Given, "time": c.Time.Format(time.RFC3339Nano)}
+			}
+			put(t, tables, tables.Accounts, map[string]any{"id": access.OwnerKey(d.Owner.User), "document": "owner",
+				"state": string(d.Owner.State), "data_key": d.Owner.DataKey, "consents": consents})
+		}
+		if d.App != nil {
+			var keys []string
+			for _, k := range d.App.APIKeys {
+				keys = append(keys, hex.EncodeToString(k[:]))
+			}
+			put(t, tables, tables.Accounts, map[string]any{"id": access.AppKey(d.App.Client), "document": "app",
+				"state": string(d.App.State), "scopes": d.App.Scopes, "api_keys": keys})
+		}
+	})
+}
+
+// put writes an item as the documents are described, not as the adapter writes it.
+func put(t *testing.T, tables dynamo.Tables, table string, i map[string]any) {
+	t.Helper()
+	_, err := tables.Client.PutItem(t.Context(), &dynamodb.PutItemInput{TableName: aws.String(table), Item: attributes(i)})
+	require.NoError(t, err)
+}
+
+func attributes(i map[string]any) map[string]types.AttributeValue {
+	all := map[string]types.AttributeValue{}
+	for name, v := range i {
+		switch v := v.(type) {
+		case string:
+			all[name] = &types.AttributeValueMemberS{Value: v}
+		case bool:
+			all[name] = &types.AttributeValueMemberBOOL{Value: v}
+		case int:
+			all[name] = &types.AttributeValueMemberN{Value: strconv.Itoa(v)}
+		case []byte:
+			all[name] = &types.AttributeValueMemberB{Value: v}
+		case []string:
+			all[name] = &types.AttributeValueMemberSS{Value: v}
+		case map[string]any:
+			all[name] = &types.AttributeValueMemberM{Value: attributes(v)}
+		}
+	}
+	return all
+}
+
+func TestAuditEventsContract(t *testing.T) {
+	tables := deployed(t)
+	auditlogtest.Writer(t, tables, func(t *testing.T, id string, at time.Time) []auditlog.Event {
+		out, err := tables.Client.GetItem(t.Context(), &dynamodb.GetItemInput{TableName: aws.String(tables.AuditEvents), ConsistentRead: aws.Bool(true),
+			Key: attributes(map[string]any{"shard": auditlog.Shard(id, at), "id": id})})
+		require.NoError(t, err)
+		if out.Item == nil {
+			return nil
+		}
+		// The text as a table's reader sees it: the type itself prints nothing.
+		var stored struct {
+			ID, Request, Function, Action, Caller, Client, Owner, Outcome, Kind, Manifest, Recording string
+			Time                                                                                     time.Time
+			Reasons                                                                                  []string
+			Records                                                                                  int
+		}
+		require.NoError(t, json.Unmarshal([]byte(out.Item["event"].(*types.AttributeValueMemberS).Value), &stored))
+		require.Equal(t, id, stored.ID)
+		return []auditlog.Event{{ID: stored.ID, Time: stored.Time, Request: stored.Request, Function: stored.Function, Action: stored.Action,
+			Caller: stored.Caller, Client: stored.Client, Owner: stored.Owner, Outcome: auditlog.Outcome(stored.Outcome), Kind: stored.Kind,
+			Reasons: stored.Reasons, Records: stored.Records, Manifest: stored.Manifest, Recording: stored.Recording}}
+	})
+}

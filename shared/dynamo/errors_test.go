@@ -1,0 +1,200 @@
+package dynamo_test
+
+import (
+	"encoding/json"
+	"errors"
+	"io"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/credentials"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	"github.com/stretchr/testify/require"
+
+	"fitvault/shared/access"
+	"fitvault/shared/auditlog/auditlogtest"
+	"fitvault/shared/dynamo"
+	"fitvault/shared/fault"
+	"fitvault/shared/intake"
+	"fitvault/shared/keyring"
+)
+
+// answer is what DynamoDB says to the next request, whatever it is.
+type answer struct {
+	status int
+	body   string
+	err    error
+}
+
+func (a answer) Do(r *http.Request) (*http.Response, error) {
+	if a.err != nil {
+		return nil, a.err
+	}
+	return &http.Response{StatusCode: a.status, Header: http.Header{"Content-Type": {"application/x-amz-json-1.0"}},
+		Body: io.NopCloser(strings.NewReader(a.body)), Request: r}, nil
+}
+
+func stubbed(a answer) dynamo.Tables {
+	return dynamo.Tables{Accounts: "accounts", Keys: "keys", Readings: "readings", Requests: "requests", AuditEvents: "events",
+		Client: dynamodb.New(dynamodb.Options{Region: "eu-central-1", HTTPClient: a, Retryer: aws.NopRetryer{},
+			Credentials: credentials.NewStaticCredentialsProvider("an id", "a secret of some length", "")})}
+}
+
+const (
+	exception = `{"__type": "com.amazonaws.dynamodb.v20120810#`
+	throttled = exception + `ProvisionedThroughputExceededException", "message": "canary"}`
+	failed    = exception + `ConditionalCheckFailedException", "message": "canary", "Item": {"key": {"S": "canary"}}}`
+	cancelled = exception + `TransactionCanceledException", "message": "canary", "CancellationReasons": [{"Code": "None"}, {"Code": "`
+)
+
+var (
+	user = func() access.UserID { u, _ := access.ParseUserID(strings.Repeat("a", 26)); return u }()
+	keys = access.Keys{Issuer: "i", Subject: "s", User: user, Client: "c"}
+)
+
+// TestStoreFails: a store that fails is a failure everywhere, never a missing
+// item or a lost race, and its text does not come from the store.
+func TestStoreFails(t *testing.T) {
+	for name, a := range map[string]answer{
+		"throttled":           {status: 400, body: throttled},
+		"no connection":       {err: errors.New("no connection")},
+		"cancelled for load":  {status: 400, body: cancelled + `ThrottlingError"}]}`},
+		"answer is not JSON":  {status: 200, body: `canary`},
+		"an internal failure": {status: 500, body: exception + `InternalServerError", "message": "canary"}`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			tables := stubbed(a)
+			manifests := dynamo.Manifests{Tables: tables, Now: time.Now}
+			_, _, getErr := tables.Get(t.Context(), "o", "i")
+			_, claimErr := manifests.Claim(t.Context(), intake.Manifest{Key: "k"})
+			_, found, findErr := manifests.Find(t.Context(), "k")
+			_, serviceErr := tables.ServiceKey(t.Context(), "n")
+			_, ownerErr := tables.OwnerKey(t.Context(), "o", "k")
+			made, putErr := tables.PutServiceKey(t.Context(), "n", keyring.Wrapped{})
+			var betweenErr error
+			for _, err := range tables.Between(t.Context(), "o", "0", "1") {
+				betweenErr = err
+			}
+			createErr := tables.CreateAccount(t.Context(), "identity", access.Owner{User: user}, keyring.Enrolled{})
+			consentErr := tables.PutConsent(t.Context(), user, access.Collection, access.Consent{})
+			for call, err := range map[string]error{
+				"PutOnce": tables.PutOnce(t.Context(), "o", "i", nil), "Get": getErr, "Between": betweenErr, "Claim": claimErr, "Find": findErr,
+				"ServiceKey": serviceErr, "OwnerKey": ownerErr, "PutServiceKey": putErr, "CreateAccount": createErr, "PutConsent": consentErr,
+			} {
+				require.Error(t, err, call)
+				require.NotErrorIs(t, err, keyring.ErrNoKey, call)
+				require.NotErrorIs(t, err, dynamo.ErrConflict, call)
+			}
+			require.False(t, found)
+			require.False(t, made)
+			_, err := tables.Read(t.Context(), keys)
+			require.Equal(t, fault.Unavailable, fault.KindOf(err))
+			err = tables.Write(t.Context(), auditlogtest.Event(t))
+			require.Equal(t, fault.Unavailable, fault.KindOf(err))
+		})
+	}
+}
+
+// TestLostRaces: a condition that fails is no failure; and no item that
+// DynamoDB sends along with it leaves the package.
+func TestLostRaces(t *testing.T) {
+	lost := stubbed(answer{status: 400, body: failed})
+	require.NoError(t, lost.PutOnce(t.Context(), "o", "i", nil))
+	require.NoError(t, lost.Write(t.Context(), auditlogtest.Event(t)))
+	made, err := lost.PutServiceKey(t.Context(), "n", keyring.Wrapped{})
+	require.NoError(t, err)
+	require.False(t, made)
+	require.Equal(t, dynamo.ErrConflict, lost.PutConsent(t.Context(), user, access.Collection, access.Consent{}))
+
+	for _, code := range []string{"ConditionalCheckFailed", "TransactionConflict"} {
+		lost := stubbed(answer{status: 400, body: cancelled + code + `"}]}`})
+		require.Equal(t, dynamo.ErrConflict, lost.CreateAccount(t.Context(), "identity", access.Owner{User: user}, keyring.Enrolled{}))
+	}
+}
+
+// TestStrangeManifests: what holds a key and cannot be read is an error, not a
+// manifest and not a free key.
+func TestStrangeManifests(t *testing.T) {
+	for name, i := range map[string]string{
+		"nothing":              `{}`,
+		"no expiry":            `{"manifest": {"S": "{}"}, "body": {"B": ""}}`,
+		"an expiry in text":    `{"manifest": {"S": "{}"}, "body": {"B": ""}, "expires": {"S": "1"}}`,
+		"an expiry in halves":  `{"manifest": {"S": "{}"}, "body": {"B": ""}, "expires": {"N": "1.5"}}`,
+		"no manifest":          `{"body": {"B": ""}, "expires": {"N": "9999999999"}}`,
+		"a manifest not JSON":  `{"manifest": {"S": "canary"}, "body": {"B": ""}, "expires": {"N": "9999999999"}}`,
+		"a manifest of a list": `{"manifest": {"S": "[]"}, "body": {"B": ""}, "expires": {"N": "9999999999"}}`,
+	} {
+		t.Run(name, func(t *testing.T) {
+			now := func() time.Time { return time.Unix(1, 0) }
+			_, err := dynamo.Manifests{Tables: stubbed(answer{status: 400, body: strings.Replace(failed, `{"key": {"S": "canary"}}`, i, 1)}), Now: now}.
+				Claim(t.Context(), intake.Manifest{Key: "k"})
+			require.Error(t, err)
+			require.NotContains(t, err.Error(), "canary")
+			_, found, err := dynamo.Manifests{Tables: stubbed(answer{status: 200, body: `{"Item": ` + i + `}`}), Now: now}.Find(t.Context(), "k")
+			require.Error(t, err)
+			require.NotContains(t, err.Error(), "canary")
+			require.False(t, found)
+		})
+	}
+}
+
+// TestStrangeDocuments: a document that is not what enrol or the operator
+// writes decides nothing.
+func TestStrangeDocuments(t *testing.T) {
+	const (
+		good    = `"state": {"S": "active"}, "data_key": {"S": "k"}, "consents": {"M": {}}`
+		consent = `"state": {"S": "active"}, "data_key": {"S": "k"}, "consents": {"M": {"collection": `
+	)
+	read := func(responses string) (access.Documents, error) {
+		return stubbed(answer{status: 200, body: responses}).Read(t.Context(), keys)
+	}
+	found, err := read(`{"Responses": {"accounts": [{"document": {"S": "owner"}, ` + good + `}]}}`)
+	require.NoError(t, err)
+	require.Equal(t, "k", found.Owner.DataKey)
+
+	for name, document := range map[string]string{
+		"a caller without a user":      `"document": {"S": "caller"}`,
+		"a caller with a made-up user": `"document": {"S": "caller"}, "user": {"S": "canary"}`,
+		"an owner without a state":     `"document": {"S": "owner"}, ` + strings.Replace(good, "state", "other", 1),
+		"an owner without a key":       `"document": {"S": "owner"}, ` + strings.Replace(good, "data_key", "other", 1),
+		"an owner without consents":    `"document": {"S": "owner"}, ` + strings.Replace(good, "consents", "other", 1),
+		"a consent of text":            `"document": {"S": "owner"}, ` + consent + `{"S": "canary"}}}`,
+		"a consent without given":      `"document": {"S": "owner"}, ` + consent + `{"M": {"time": {"S": "2026-05-04T05:25:00Z"}}}}}`,
+		"a consent given in text":      `"document": {"S": "owner"}, ` + consent + `{"M": {"given": {"S": "true"}, "time": {"S": "2026-05-04T05:25:00Z"}}}}}`,
+		"a consent without a time":     `"document": {"S": "owner"}, ` + consent + `{"M": {"given": {"BOOL": true}}}}}`,
+		"an app without a state":       `"document": {"S": "app"}`,
+		"an app with a key not hashed": `"document": {"S": "app"}, "state": {"S": "active"}, "api_keys": {"SS": ["canary"]}`,
+	} {
+		t.Run(name, func(t *testing.T) {
+			require.True(t, json.Valid([]byte(`{`+document+`}`)), document)
+			found, err := read(`{"Responses": {"accounts": [{` + document + `}]}}`)
+			require.Equal(t, fault.Internal, fault.KindOf(err))
+			require.NotContains(t, err.Error(), "canary")
+			require.Equal(t, access.Documents{}, found)
+		})
+	}
+
+	t.Run("documents left out for load are not missing", func(t *testing.T) {
+		_, err := read(`{"Responses": {"accounts": []}, "UnprocessedKeys": {"accounts": {"Keys": [{"id": {"S": "x"}}]}}}`)
+		require.Equal(t, fault.Unavailable, fault.KindOf(err))
+	})
+	t.Run("an unknown document is passed over", func(t *testing.T) {
+		found, err := read(`{"Responses": {"accounts": [{"document": {"S": "devices"}}]}}`)
+		require.NoError(t, err)
+		require.Equal(t, access.Documents{}, found)
+	})
+}
+
+func TestStrangeOwnerKeys(t *testing.T) {
+	for name, i := range map[string]string{
+		"no time":          `{"public": {"B": ""}}`,
+		"a time in text":   `{"signed_at": {"S": "1"}}`,
+		"a time in halves": `{"signed_at": {"N": "1.5"}}`,
+	} {
+		_, err := stubbed(answer{status: 200, body: `{"Item": ` + i + `}`}).OwnerKey(t.Context(), "o", "k")
+		require.Error(t, err, name)
+	}
+}

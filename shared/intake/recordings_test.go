@@ -1,0 +1,258 @@
+package intake_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"testing/iotest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"fitvault/shared/fault"
+	"fitvault/shared/intake"
+	"fitvault/shared/redact"
+)
+
+// run is a recording of two trackpoints.
+const run = `<?xml version="1.0" encoding="UTF-8"?>
+<TrainingCenterDatabase xmlns="http://www.garmin.com/xmlschemas/TrainingCenterDatabase/v2"><Activities><Activity Sport="Running">
+<Id>2026-05-04T05:25:00Z</Id><Lap StartTime="2026-05-04T05:25:00Z"><TotalTimeSeconds>60</TotalTimeSeconds><DistanceMeters>200</DistanceMeters>
+<Calories>10</Calories><Intensity>Active</Intensity><TriggerMethod>Manual</TriggerMethod><Track>
+<Trackpoint><Time>2026-05-04T05:25:00Z</Time><HeartRateBpm><Value>71</Value></HeartRateBpm></Trackpoint>
+<Trackpoint><Time>2026-05-04T05:26:00Z</Time><HeartRateBpm><Value>92</Value></HeartRateBpm></Trackpoint>
+</Track></Lap></Activity></Activities></TrainingCenterDatabase>`
+
+func TestRecording(t *testing.T) {
+	w := newWorld(t)
+	var manifest string
+	r := w.request("key", []byte(run))
+	r.Record = func(_ context.Context, m string, _ int) error { manifest = m; return nil }
+	e, err := w.Recording(t.Context(), r)
+	require.NoError(t, err)
+
+	m := w.manifests.All()[0]
+	require.Equal(t, manifest, m.Key)
+	require.Equal(t, 1, m.Count)
+	require.Equal(t, &intake.Recording{ID: e.ID, Document: e.Document}, m.Recording)
+	require.Regexp(t, `^[a-z2-7]{26}$`, e.ID)
+	require.Regexp(t, `^[a-z2-7]{26}$`, e.Document)
+	require.NotEqual(t, e.ID, e.Document)
+	require.Equal(t, intake.Entry{ID: e.ID, Document: e.Document, Sport: "Running", Trackpoints: 2, Size: len(run), MediaType: intake.MediaTCX,
+		Start: time.Date(2026, 5, 4, 5, 25, 0, 0, time.UTC), End: time.Date(2026, 5, 4, 5, 26, 0, 0, time.UTC)}, e)
+	requireRecording(t, w, m)
+}
+
+// requireRecording requires exactly the pieces that a manifest names: the
+// original, byte for byte, and an entry that says where it is.
+func requireRecording(t *testing.T, w *world, m intake.Manifest) {
+	t.Helper()
+	require.Equal(t, []string{m.Recording.Document}, w.documents.IDs())
+	sealed, err := w.documents.Get(t.Context(), m.Recording.Document)
+	require.NoError(t, err)
+	original, err := w.opener(t, sealed).Open(sealed, intake.DocumentPlace(deployment, w.owner, m.Recording.Document))
+	require.NoError(t, err)
+	require.Equal(t, run, string(original))
+
+	pieces := w.blocks.Of(w.owner)
+	require.Len(t, pieces, 1)
+	require.Equal(t, intake.RecordItem(m.Recording.ID), pieces[0].Item)
+	entry, err := w.opener(t, pieces[0].Blob).Open(pieces[0].Blob, intake.IndexPlace(deployment, w.owner, m.Recording.ID))
+	require.NoError(t, err)
+	e, err := intake.DecodeEntry(entry)
+	require.NoError(t, err)
+	require.Equal(t, m.Recording.Document, e.Document)
+	require.Equal(t, 2, e.Trackpoints)
+}
+
+// TestRecordingOrder: manifest, audit event, original, entry; what the list
+// shows can be fetched.
+func TestRecordingOrder(t *testing.T) {
+	order := []string{"claim", "record", "document", "block"}
+	w := newWorld(t)
+	_, err := w.Recording(t.Context(), w.request("key", []byte(run)))
+	require.NoError(t, err)
+	require.Equal(t, order, w.calls)
+
+	for n, step := range order {
+		for _, lost := range []bool{false, true} {
+			t.Run(fmt.Sprintf("%s fails, done: %v", step, lost), func(t *testing.T) {
+				w := newWorld(t)
+				w.fail = func(i int, _ string, done bool) error { return failAt(n, lost, i, done) }
+				_, err := w.Recording(t.Context(), w.request("key", []byte(run)))
+				require.Equal(t, fault.Unavailable, fault.KindOf(err))
+				happened := order[:n]
+				if lost {
+					happened = order[:n+1]
+				}
+				require.Equal(t, happened, append([]string{}, w.calls...))
+
+				var first intake.Entry
+				for i := range 2 {
+					w.reset()
+					w.Intake = w.process(t)
+					e, err := w.Recording(t.Context(), w.request("key", []byte(run)))
+					require.NoError(t, err)
+					require.Equal(t, order, w.calls)
+					require.Len(t, w.manifests.All(), 1)
+					requireRecording(t, w, w.manifests.All()[0])
+					if i == 0 {
+						first = e
+					}
+					require.Equal(t, first, e)
+				}
+			})
+		}
+	}
+}
+
+func TestRecordingRefused(t *testing.T) {
+	for _, test := range []struct {
+		name, body string
+		kind       fault.Kind
+	}{
+		{"not XML", `{}`, fault.BadRequest},
+		{"against the schema", strings.Replace(run, "Running", "Flying", 1), fault.Invalid},
+		{"too large", run + strings.Repeat(" ", intake.MaxDocument), fault.TooLarge},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			w := newWorld(t)
+			_, err := w.Recording(t.Context(), w.request("key", []byte(test.body)))
+			require.Equal(t, test.kind, fault.KindOf(err))
+			require.Empty(t, w.calls)
+		})
+	}
+}
+
+func TestRecordingKeys(t *testing.T) {
+	other := []byte(strings.Replace(run, "92", "93", 1))
+	t.Run("the same key with another document", func(t *testing.T) {
+		w := newWorld(t)
+		_, err := w.Recording(t.Context(), w.request("key", []byte(run)))
+		require.NoError(t, err)
+		_, err = w.Recording(t.Context(), w.request("key", other))
+		require.Equal(t, fault.KeyReused, fault.KindOf(err))
+		requireRecording(t, w, w.manifests.All()[0])
+	})
+	t.Run("without a key the document is its own", func(t *testing.T) {
+		w := newWorld(t)
+		ids := map[string]bool{}
+		for _, body := range [][]byte{[]byte(run), other, []byte(run), other} {
+			e, err := w.Recording(t.Context(), w.request("", body))
+			require.NoError(t, err)
+			ids[e.ID] = true
+		}
+		require.Len(t, ids, 2)
+		require.Len(t, w.documents.IDs(), 2)
+	})
+	t.Run("16 at once, seen by two processes", func(t *testing.T) {
+		w := newWorld(t)
+		processes := []*intake.Intake{w.process(t), w.process(t)}
+		entries, errs := make([]intake.Entry, 16), make([]error, 16)
+		parallel(16, func(i int) {
+			entries[i], errs[i] = processes[i%2].Recording(t.Context(), w.request("key", []byte(run)))
+		})
+		for i := range 16 {
+			require.NoError(t, errs[i])
+			require.Equal(t, entries[0], entries[i])
+		}
+		requireRecording(t, w, w.manifests.All()[0])
+	})
+	t.Run("no keys, no randomness", func(t *testing.T) {
+		w := newWorld(t)
+		w.Rand = iotest.ErrReader(errors.New("no entropy"))
+		_, err := w.Recording(t.Context(), w.request("key", []byte(run)))
+		require.Equal(t, fault.Internal, fault.KindOf(err))
+		w.Rand = bytes.NewReader(make([]byte, 16)) // enough for one of the two ids
+		_, err = w.Recording(t.Context(), w.request("key", []byte(run)))
+		require.Equal(t, fault.Internal, fault.KindOf(err))
+		w = newWorld(t)
+		w.keys.KMS.Hook = func(string) error { return errKeyring }
+		_, err = w.Recording(t.Context(), w.request("key", []byte(run)))
+		require.Equal(t, fault.Unavailable, fault.KindOf(err))
+		require.Empty(t, w.calls)
+		w = newWorld(t)
+		r := w.request("key", []byte(run))
+		r.DataKey = "another"
+		_, err = w.Recording(t.Context(), r)
+		require.Equal(t, fault.Unavailable, fault.KindOf(err))
+		require.Equal(t, []string{"claim", "record"}, w.calls)
+	})
+	t.Run("a manifest that is not of a recording", func(t *testing.T) {
+		w := newWorld(t)
+		_, err := w.Recording(t.Context(), w.request("key", []byte(run)))
+		require.NoError(t, err)
+		m := w.manifests.All()[0]
+		m.Recording = nil
+		w.manifests.Put(m)
+		_, err = w.Recording(t.Context(), w.request("key", []byte(run)))
+		require.Equal(t, fault.Internal, fault.KindOf(err))
+	})
+}
+
+func TestEntry(t *testing.T) {
+	e := intake.Entry{ID: "a", Sport: "Running", Start: time.Date(2026, 5, 4, 7, 25, 0, 1, time.FixedZone("", 7200)),
+		End: time.Date(2026, 5, 4, 8, 25, 0, 0, time.UTC), Trackpoints: 2, Size: 3, MediaType: intake.MediaTCX, Document: "b"}
+	b, err := e.Encode()
+	require.NoError(t, err)
+	again, err := intake.DecodeEntry(b)
+	require.NoError(t, err)
+	require.True(t, e.Start.Equal(again.Start))
+	require.Equal(t, e.Start.Format(time.RFC3339Nano), again.Start.Format(time.RFC3339Nano), "the offset is kept")
+	again.Start = e.Start
+	require.Equal(t, e, again)
+	require.Equal(t, redact.Text, fmt.Sprintf("%+v", e))
+
+	_, err = intake.DecodeEntry([]byte("{"))
+	require.Equal(t, fault.Internal, fault.KindOf(err))
+}
+
+// FuzzDecodeEntry: an entry comes out of the vault, but a fault in what wrote it
+// must not take a reader down.
+func FuzzDecodeEntry(f *testing.F) {
+	f.Add([]byte(`{"id":"a","sport":"Running","start":"2026-05-04T07:25:00.000000001+02:00","end":"2026-05-04T05:26:00Z","trackpoints":2,"size":3,"media_type":"m","document":"b"}`))
+	f.Add([]byte(`{"start":"9999-12-31T23:59:59.999999999-23:59","trackpoints":-1}`))
+	f.Add([]byte(`{"start":1}`))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		e, err := intake.DecodeEntry(b)
+		if err != nil {
+			require.Equal(t, fault.Internal, fault.KindOf(err))
+			return
+		}
+		encoded, err := e.Encode()
+		require.NoError(t, err)
+		again, err := intake.DecodeEntry(encoded)
+		require.NoError(t, err)
+		require.True(t, e.Start.Equal(again.Start) && e.End.Equal(again.End))
+		again.Start, again.End = e.Start, e.End
+		require.Equal(t, e, again)
+	})
+}
+
+// TestCorpus: every recording of the corpus comes back as it went in.
+func TestCorpus(t *testing.T) {
+	files, err := filepath.Glob("../../testdata/tcx/*.tcx")
+	require.NoError(t, err)
+	require.NotEmpty(t, files)
+	for _, file := range files {
+		document, err := os.ReadFile(file)
+		require.NoError(t, err)
+		w := newWorld(t)
+		e, err := w.Recording(t.Context(), w.request("", document))
+		if err != nil {
+			require.NotEqual(t, fault.Internal, fault.KindOf(err), file)
+			continue
+		}
+		sealed, err := w.documents.Get(t.Context(), e.Document)
+		require.NoError(t, err)
+		require.LessOrEqual(t, len(sealed), len(document)+1<<10, "what a reader's bucket allows for a seal")
+		original, err := w.opener(t, sealed).Open(sealed, intake.DocumentPlace(deployment, w.owner, e.Document))
+		require.NoError(t, err)
+		require.True(t, bytes.Equal(document, original), file)
+	}
+}

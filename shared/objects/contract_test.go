@@ -1,0 +1,39 @@
+package objects_test
+
+import (
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+	"github.com/stretchr/testify/require"
+
+	"fitvault/e2e/stack"
+	"fitvault/shared/intake"
+	"fitvault/shared/intake/intaketest"
+	"fitvault/shared/objects"
+)
+
+// deployed is the bucket of the local stack. Tests use random ids, and leave
+// behind what they stored.
+func deployed(t *testing.T, limit int64) objects.Bucket {
+	s := stack.Open(t)
+	client := s3.NewFromConfig(s.AWS(), func(o *s3.Options) { o.UsePathStyle = true })
+	return objects.Bucket{Client: client, Name: s.Output(t, "DocumentsBucket"), Limit: limit}
+}
+
+func TestContract(t *testing.T) {
+	b := deployed(t, intake.MaxDocument+1<<10)
+	intaketest.DocumentsContract(t, b, b.Get, objects.ErrNotFound)
+}
+
+func TestAnObjectThatNobodyStoredIsNotReadWhole(t *testing.T) {
+	b := deployed(t, 100)
+	id := fmt.Sprint("limit-", time.Now().UnixNano())
+	require.NoError(t, b.Put(t.Context(), id+"a", make([]byte, 100)))
+	_, err := b.Get(t.Context(), id+"a")
+	require.NoError(t, err)
+	require.NoError(t, b.Put(t.Context(), id+"b", make([]byte, 101)))
+	_, err = b.Get(t.Context(), id+"b")
+	require.ErrorContains(t, err, "larger than any that was stored")
+}
