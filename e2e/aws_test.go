@@ -85,6 +85,7 @@ type event struct {
 	Reasons                                                   []string
 	Records                                                   int
 	Manifest, Recording                                       string
+	Consent                                                   *auditlog.Consent
 }
 
 // leastBits makes the least id of a time.

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"crypto/sha256"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"io/fs"
@@ -20,6 +21,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/aws-sdk-go-v2/service/ssm"
+	"github.com/aws/smithy-go"
 	"github.com/stretchr/testify/require"
 
 	"fitvault/e2e/stack"
@@ -134,6 +136,9 @@ func fromBuckets(t *testing.T, s *stack.Stack, found, known map[string][]byte) {
 					in.VersionId = nil
 				}
 				object, err := client.GetObject(t.Context(), in)
+				if gone(err) {
+					continue
+				}
 				require.NoError(t, err)
 				content, err := io.ReadAll(object.Body)
 				require.NoError(t, err)
@@ -144,6 +149,13 @@ func fromBuckets(t *testing.T, s *stack.Stack, found, known map[string][]byte) {
 			}
 		}
 	}
+}
+
+// gone says that another test, which runs at the same time, has removed what it
+// had put there.
+func gone(err error) bool {
+	var api smithy.APIError
+	return errors.As(err, &api) && slices.Contains([]string{"NoSuchKey", "NoSuchVersion", "ParameterNotFound"}, api.ErrorCode())
 }
 
 func bucketsOf(s *stack.Stack) *s3.Client {
@@ -157,6 +169,9 @@ func fromParameters(t *testing.T, s *stack.Stack, found map[string][]byte) {
 		require.NoError(t, err)
 		for _, p := range page.Parameters {
 			got, err := client.GetParameter(t.Context(), &ssm.GetParameterInput{Name: p.Name, WithDecryption: aws.Bool(true)})
+			if gone(err) {
+				continue
+			}
 			require.NoError(t, err)
 			found["parameter "+*p.Name] = []byte(*got.Parameter.Value)
 		}

@@ -313,7 +313,7 @@ func TestSwappedPublicKey(t *testing.T) {
 				answer := sc.owner.Do(t, http.MethodPost, "/users/me/"+resource, []byte(send[0]), "Content-Type", send[1])
 				request := isProblem(t, fault.Internal, answer)
 				sc.alarms[request] = event{Function: "ingest", Action: resource + ".write", Caller: sc.owner.ID, Client: sc.s.Clients["app"].ID, Owner: sc.owner.ID,
-					Outcome: "alarm", Kind: "owner-key-not-enrolled"}
+					Outcome: "alarm", Kind: "stored-key-altered"}
 				require.Equal(t, before, sc.blocks(t, sc.owner.ID))
 			}
 		})

@@ -98,16 +98,21 @@ func (h handler) putConsent(w http.ResponseWriter, r *http.Request, c *edge.Call
 	if err != nil {
 		return err
 	}
-	if err := c.Audit(r.Context(), auditlog.Event{}); err != nil {
-		return err
-	}
 	said.Time = h.now().UTC()
+	event := auditlog.Event{Consent: &auditlog.Consent{Purpose: string(access.Collection), Version: said.Version, Given: said.Given}}
 	owner := c.Owner
 	if owner.User.IsZero() {
 		if !said.Given {
 			return fault.New(fault.Conflict, "no consent was given that could be withdrawn")
 		}
-		owner, err = h.create(r.Context(), c.Principal, said)
+		if owner.User, err = access.NewUserID(h.rand); err != nil {
+			return err
+		}
+		event.Owner = owner.User.String()
+		if err := c.Audit(r.Context(), event); err != nil {
+			return err
+		}
+		owner, err = h.create(r.Context(), c.Principal, owner.User, said)
 		if !errors.Is(err, dynamo.ErrConflict) {
 			if err != nil {
 				return err
@@ -118,15 +123,33 @@ func (h handler) putConsent(w http.ResponseWriter, r *http.Request, c *edge.Call
 		if owner, err = h.existing(r.Context(), c.Principal); err != nil {
 			return err
 		}
+		if holds(owner, said) {
+			return answer(w, owner)
+		}
+		event.Owner = owner.User.String()
+	}
+	if err := c.Audit(r.Context(), event); err != nil {
+		return err
 	}
 	if err := h.accounts.PutConsent(r.Context(), owner.User, access.Collection, said); err != nil {
 		if errors.Is(err, dynamo.ErrConflict) {
-			return fault.New(fault.Conflict, "account is not active")
+			// Who says the same twice at once is told what holds, not that he was late.
+			if now, err := h.existing(r.Context(), c.Principal); err == nil && holds(now, said) {
+				return answer(w, now)
+			}
+			return fault.New(fault.Conflict, "account is not active, or something later was said")
 		}
 		return fault.Wrap(fault.Unavailable, "consent cannot be stored", err)
 	}
 	owner.Consents = map[access.Purpose]access.Consent{access.Collection: said}
 	return answer(w, owner)
+}
+
+// holds reports whether an account is active, and what was said is its owner's
+// word already.
+func holds(o access.Owner, said access.Consent) bool {
+	c := o.Consents[access.Collection]
+	return o.State == access.Active && c.Given == said.Given && c.Version == said.Version
 }
 
 // decode reads {"version": "1", "given": true}, both required, nothing else.
@@ -147,13 +170,9 @@ func decode(body []byte) (access.Consent, error) {
 	return access.Consent{Version: *in.Version, Given: *in.Given}, nil
 }
 
-// create makes the account: a random id, a key pair that KMS keeps the private
+// create makes the account: a key pair that KMS keeps the private
 // half of, and enrol's word for the public half.
-func (h handler) create(ctx context.Context, p access.Principal, c access.Consent) (access.Owner, error) {
-	user, err := access.NewUserID(h.rand)
-	if err != nil {
-		return access.Owner{}, err
-	}
+func (h handler) create(ctx context.Context, p access.Principal, user access.UserID, c access.Consent) (access.Owner, error) {
 	id, err := access.NewUserID(h.rand) // a key id is as random, and of the same form
 	if err != nil {
 		return access.Owner{}, err

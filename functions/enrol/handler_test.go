@@ -174,8 +174,9 @@ func TestFirstConsent(t *testing.T) {
 	require.Equal(t, c, w.said(t, w.get("eve")), "it is what holds from now on")
 	e := w.Audit.Events()
 	require.Len(t, e, 2)
-	require.Equal(t, [3]string{string(access.ConsentsWrite), access.IdentityKey(edgetest.Issuer, "eve"), ""}, [3]string{e[0].Action, e[0].Caller, e[0].Owner},
-		"before there is an account the event names the identity")
+	require.Equal(t, [3]string{string(access.ConsentsWrite), access.IdentityKey(edgetest.Issuer, "eve"), c.User}, [3]string{e[0].Action, e[0].Caller, e[0].Owner},
+		"before there is an account the caller is the identity, and the owner is who he will be")
+	require.Equal(t, &auditlog.Consent{Purpose: "collection", Version: "1", Given: true}, e[0].Consent)
 	require.Equal(t, [3]string{string(access.ConsentsRead), c.User, c.User}, [3]string{e[1].Action, e[1].Caller, e[1].Owner})
 
 	t.Run("two people have nothing in common", func(t *testing.T) {
@@ -196,6 +197,7 @@ func TestWithdrawAndGiveAgain(t *testing.T) {
 		require.Equal(t, c, w.said(t, w.get("eve")), i)
 	}
 	require.Equal(t, 1, w.keys.Store.OwnerKeys(), "the account and its key stay")
+	w.Time = w.Time.Add(time.Minute)
 	e := w.put("eve", no)
 	e.PathParameters["user"] = c.User
 	require.False(t, w.said(t, e).Given, "also by id")
@@ -222,46 +224,60 @@ func TestConcurrentFirstConsents(t *testing.T) {
 
 // TestLostRace: who finds that the account exists already goes on with that.
 func TestLostRace(t *testing.T) {
-	// meanwhile lets another request make the account, and then do more, just
-	// before this one tries to.
-	meanwhile := func(t *testing.T, w *world, more func(call string) error) {
+	// meanwhile lets another request make the account just before this one tries to.
+	meanwhile := func(t *testing.T, w *world, state access.State, held access.Consent) {
 		first := true
 		w.accounts.Hook = func(call string) error {
-			if call != "create account" || !first {
-				return more(call)
+			if call == "create account" && first {
+				first = false
+				user, err := access.NewUserID(rand.Reader)
+				require.NoError(t, err)
+				w.accounts.Put(edgetest.Issuer, "eve", access.Documents{Caller: &access.Caller{User: user}, Owner: &access.Owner{
+					User: user, State: state, DataKey: "k", Consents: map[access.Purpose]access.Consent{access.Collection: held}}})
 			}
-			first = false
-			user, err := access.NewUserID(rand.Reader)
-			require.NoError(t, err)
-			w.accounts.Put(edgetest.Issuer, "eve", access.Documents{Caller: &access.Caller{User: user}, Owner: &access.Owner{
-				User: user, State: access.Active, DataKey: "k", Consents: map[access.Purpose]access.Consent{access.Collection: {Version: "1", Given: true}}}})
 			return nil
 		}
 	}
-	nothing := func(string) error { return nil }
+	earlier := edgetest.New(t).Time.Add(-time.Second)
 
-	t.Run("and says its own", func(t *testing.T) {
+	t.Run("who said the same is told what holds", func(t *testing.T) {
 		w := newWorld(t)
-		meanwhile(t, w, nothing)
+		meanwhile(t, w, access.Active, access.Consent{Version: "1", Given: true, Time: earlier})
 		c := w.said(t, w.put("eve", yes))
-		require.Equal(t, "2026-05-04T05:25:00Z", c.Time)
+		require.Equal(t, earlier.Format(time.RFC3339), c.Time)
 		require.Len(t, w.accounts.Owners(), 2)
 		require.Equal(t, 0, w.keys.Store.OwnerKeys(), "its own key is dropped")
 	})
-	t.Run("unless the account cannot be read", func(t *testing.T) {
+	t.Run("who said something else has said it later", func(t *testing.T) {
 		w := newWorld(t)
-		created := false
-		meanwhile(t, w, func(call string) error {
+		meanwhile(t, w, access.Active, access.Consent{Version: "1", Given: false, Time: earlier})
+		c := w.said(t, w.put("eve", yes))
+		require.Equal(t, [2]any{true, "2026-05-04T05:25:00Z"}, [2]any{c.Given, c.Time})
+		require.Equal(t, c, w.said(t, w.get("eve")))
+		e := w.Audit.Events()
+		require.Equal(t, c.User, e[1].Owner, "the event before the effect names the account that there is")
+	})
+	t.Run("or it was not later", func(t *testing.T) {
+		w := newWorld(t)
+		meanwhile(t, w, access.Active, access.Consent{Version: "1", Given: false, Time: w.Time})
+		w.refused(t, w.put("eve", yes), fault.Conflict)
+		require.False(t, w.said(t, w.get("eve")).Given)
+	})
+	t.Run("or the account is closed by now", func(t *testing.T) {
+		w := newWorld(t)
+		meanwhile(t, w, "closing", access.Consent{Version: "1", Given: true, Time: earlier})
+		w.refused(t, w.put("eve", yes), fault.Conflict)
+	})
+	t.Run("or it cannot be read", func(t *testing.T) {
+		w := newWorld(t)
+		meanwhile(t, w, access.Active, access.Consent{})
+		inner, created := w.accounts.Hook, false
+		w.accounts.Hook = func(call string) error {
 			if call == "read" && created {
 				return keyringtest.ErrDown
 			}
-			return nil
-		})
-		inner := w.accounts.Hook
-		w.accounts.Hook = func(call string) error {
-			err := inner(call)
 			created = created || call == "create account"
-			return err
+			return inner(call)
 		}
 		w.refused(t, w.put("eve", yes), fault.Unavailable)
 	})
@@ -276,16 +292,50 @@ func TestLostRace(t *testing.T) {
 		w.refused(t, w.put("eve", yes), fault.Unavailable)
 		w.requireNothingNew(t)
 	})
-	t.Run("or it is closed by now", func(t *testing.T) {
-		w := newWorld(t)
-		meanwhile(t, w, func(call string) error {
+}
+
+// TestConcurrentWords: of two things said at once the later stands, and who says
+// the same twice at once is not told that he was late.
+func TestConcurrentWords(t *testing.T) {
+	// meanwhile lets Ada say something else just before her word is stored.
+	meanwhile := func(w *world, said access.Consent) {
+		w.accounts.Hook = func(call string) error {
 			if call == "put consent" {
-				return dynamo.ErrConflict
+				w.accounts.Hook = nil
+				return w.accounts.PutConsent(context.Background(), w.Ada, access.Collection, said)
 			}
 			return nil
+		}
+	}
+	for _, test := range []struct {
+		name  string
+		given bool // meanwhile
+		after time.Duration
+		kind  fault.Kind
+		time  time.Duration
+	}{
+		{"the same, later", true, 1, "", 1},
+		{"the same at the same time", true, 0, "", 0},
+		{"the same, earlier", true, -1, "", 0},
+		{"the opposite, later", false, 1, fault.Conflict, 1},
+		{"the opposite at the same time", false, 0, fault.Conflict, 0},
+		{"the opposite, earlier", false, -1, "", 0},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			w := newWorld(t)
+			w.Time = w.Time.Add(time.Minute)
+			meanwhile(w, access.Consent{Version: "1", Given: test.given, Time: w.Time.Add(test.after)})
+			e := w.put("ada", yes)
+			if test.kind != "" {
+				w.refused(t, e, test.kind)
+			} else {
+				c := w.said(t, e)
+				require.Equal(t, [2]any{true, w.Time.Add(test.time).Format(time.RFC3339Nano)}, [2]any{c.Given, c.Time})
+			}
+			held := w.accounts.Owners()[0].Consents[access.Collection]
+			require.Equal(t, [2]any{test.kind == "", w.Time.Add(test.time)}, [2]any{held.Given, held.Time})
 		})
-		w.refused(t, w.put("eve", yes), fault.Conflict)
-	})
+	}
 }
 
 func TestRefusals(t *testing.T) {
@@ -385,7 +435,22 @@ func TestFailures(t *testing.T) {
 		{"the account has closed meanwhile", "ada", func(w *world) {
 			w.accounts.Hook = func(call string) error {
 				if call == "put consent" {
+					owner := w.accounts.Owners()[0]
+					owner.State = "closing"
+					w.accounts.Put("", "", access.Documents{Owner: &owner})
+				}
+				return nil
+			}
+		}, fault.Conflict},
+		{"and cannot be read then", "ada", func(w *world) {
+			late := false
+			w.accounts.Hook = func(call string) error {
+				if call == "put consent" {
+					late = true
 					return dynamo.ErrConflict
+				}
+				if late {
+					return keyringtest.ErrDown
 				}
 				return nil
 			}
@@ -410,5 +475,23 @@ func TestFailures(t *testing.T) {
 		w := newWorld(t)
 		w.Audit.Fail(errors.New("down"))
 		w.refused(t, w.get("ada"), fault.Unavailable)
+	})
+}
+
+// FuzzDecode: no body takes enrol down, and what is agreed to is the current
+// text, in so many words.
+func FuzzDecode(f *testing.F) {
+	for _, seed := range []string{yes, no, `{"version": "1", "given": true, "given": false}`, `{"version": "\u0031", "given": true}`, `{"Version": "1", "given": true}`, `null`, `[`} {
+		f.Add([]byte(seed))
+	}
+	f.Fuzz(func(t *testing.T, body []byte) {
+		said, err := decode(body)
+		if err != nil {
+			require.Contains(t, []fault.Kind{fault.BadRequest, fault.Invalid}, fault.KindOf(err))
+			return
+		}
+		var plain map[string]any
+		require.NoError(t, json.Unmarshal(body, &plain))
+		require.Equal(t, map[string]any{"version": currentText, "given": said.Given}, plain)
 	})
 }

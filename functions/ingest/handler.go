@@ -11,8 +11,8 @@ import (
 	"fitvault/shared/edge"
 	"fitvault/shared/fault"
 	"fitvault/shared/intake"
+	"fitvault/shared/keyring"
 	"fitvault/shared/openmhealth"
-	"fitvault/shared/vault"
 )
 
 const scopeWrite = "fitvault/readings.write"
@@ -73,11 +73,11 @@ func (h handler) postRecording(w http.ResponseWriter, r *http.Request, c *edge.C
 		"id": e.ID, "sport": e.Sport, "start": e.Start, "end": e.End, "trackpoints": e.Trackpoints})
 }
 
-// alarmed writes an alarm event where an owner's public key is not the one that
-// enrol signed: somebody else has written the Keys table.
+// alarmed writes an alarm event where a stored key is not the one that was
+// stored: somebody else has written the Keys table.
 func alarmed(ctx context.Context, c *edge.Call, err error) error {
-	if errors.Is(err, vault.ErrNotEnrolled) {
-		if failed := c.Audit(ctx, auditlog.Event{Outcome: auditlog.Alarm, Kind: "owner-key-not-enrolled"}); failed != nil {
+	if errors.Is(err, keyring.ErrAltered) {
+		if failed := c.Audit(ctx, auditlog.Event{Outcome: auditlog.Alarm, Kind: "stored-key-altered"}); failed != nil {
 			return failed
 		}
 	}

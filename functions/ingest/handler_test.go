@@ -400,7 +400,7 @@ func TestSwappedKey(t *testing.T) {
 				require.Empty(t, w.documents.IDs())
 				last := w.Audit.Events()[len(w.Audit.Events())-1]
 				require.Equal(t, auditlog.Alarm, last.Outcome)
-				require.Equal(t, "owner-key-not-enrolled", last.Kind)
+				require.Equal(t, "stored-key-altered", last.Kind)
 				require.Contains(t, w.Log.String(), `"alarm":true`)
 			}
 		})

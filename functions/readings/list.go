@@ -19,9 +19,15 @@ import (
 	"fitvault/shared/segment"
 )
 
-// maxOpened bounds the sealed bytes that one request opens. A list over years
-// comes in more pages, some of which may be short.
-const maxOpened = 16 << 20
+// maxOpened bounds the work of one request, in readings opened. A block costs as
+// much as blockCost of them, most of it the owner's private key at work, and so
+// do textCost bytes of packed text as one. A list over years comes in more pages, some of which may be short. Sealed bytes
+// would not do as a measure: a block may compress some hundred times.
+const (
+	maxOpened = 50_000
+	blockCost = 32
+	textCost  = 512
+)
 
 // filter is what GET readings asks for.
 type filter struct {
@@ -238,7 +244,6 @@ func (h handler) collect(ctx context.Context, c *edge.Call, l *list, first, end 
 			}
 			day = d
 		}
-		opened += len(sealed.Blob)
 		plain, err := open.open(ctx, sealed.Blob, intake.BlockPlace(h.deployment, open.owner, d, id))
 		if err != nil {
 			return "", err
@@ -247,6 +252,7 @@ func (h handler) collect(ctx context.Context, c *edge.Call, l *list, first, end 
 		if err != nil {
 			return "", open.broken(ctx)
 		}
+		opened += blockCost + len(points) + len(plain)/textCost
 		for i, p := range points {
 			r, err := reading.FromPoint(p)
 			if err != nil {

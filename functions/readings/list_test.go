@@ -267,38 +267,59 @@ func noise(n int, seed uint64) string {
 	return string(b)
 }
 
-// TestMuchToOpen: a request opens so much and then gives a token, also for a
-// page that is short or empty.
+// TestMuchToOpen: a request opens so much, whole days at a time, and then gives
+// a token; its page may be short, or empty.
 func TestMuchToOpen(t *testing.T) {
-	w := newWorld(t)
-	const days = 80
-	start := time.Date(2026, 1, 1, 10, 0, 0, 0, time.UTC)
-	for i := range days { // 80 days of some 240 KB, sealed
-		at := start.AddDate(0, 0, i)
-		w.seal(t, at.Format(time.DateOnly), "a", pointOf("heart-rate", fmt.Sprint(i), at.Format(time.RFC3339), noise(310<<10, uint64(i))))
+	start := time.Date(2000, 1, 1, 10, 0, 0, 0, time.UTC)
+	day := func(i int) time.Time { return start.AddDate(0, 0, i) }
+	rate := func(i int, pad string) string {
+		return pointOf("heart-rate", fmt.Sprint(i), day(i).Format(time.RFC3339), pad)
 	}
-	total := 0
-	for _, p := range w.blocks.Of(w.Ada.String()) {
-		total += len(p.Blob)
-	}
-	require.Greater(t, total, maxOpened+maxOpened/8)
-	w.send(t, pointOf("body-weight", "w", "2026-12-01T10:00:00Z", ""))
+	weight := pointOf("body-weight", "w", "2026-12-01T10:00:00Z", "")
 
-	pages := w.walk(t, w.listReadings, "type", "omh:body-weight")
-	require.Equal(t, [][]string{{}, {pointOf("body-weight", "w", "2026-12-01T10:00:00Z", "")}}, pages)
-
-	t.Run("and answers so much", func(t *testing.T) {
-		pages := w.walk(t, w.listReadings, "type", "omh:heart-rate", "page_size", "1000")
-		seen := 0
-		for _, p := range pages {
-			size := 0
-			for _, text := range p {
-				require.Contains(t, text, fmt.Sprintf(`"id":"%d"`, seen))
-				seen, size = seen+1, size+len(text)
+	for _, test := range []struct {
+		name string
+		days int                  // that one request opens
+		of   func(i int) []string // a block of them
+	}{
+		{"many blocks", maxOpened/(blockCost+1) + 1, func(i int) []string { return []string{rate(i, "")} }},
+		{"many readings", maxOpened/(blockCost+1000) + 1, func(i int) []string { return slices.Repeat([]string{rate(i, "")}, 1000) }},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			w := newWorld(t)
+			for i := range test.days + 1 {
+				w.seal(t, day(i).Format(time.DateOnly), "a", test.of(i)...)
 			}
-			require.LessOrEqual(t, size, maxAnswer)
+			w.send(t, weight)
+			require.Equal(t, [][]string{{}, {weight}}, w.walk(t, w.listReadings, "type", "omh:body-weight"))
+		})
+	}
+	t.Run("much text", func(t *testing.T) {
+		w := newWorld(t)
+		const days = 120
+		cost := 0
+		for i := range days { // of some 240 KB, sealed
+			w.seal(t, day(i).Format(time.DateOnly), "a", rate(i, noise(310<<10, uint64(i))))
 		}
-		require.Equal(t, days, seen)
+		for _, p := range w.blocks.Of(w.Ada.String()) {
+			cost += blockCost + 1 + len(p.Blob)/textCost
+		}
+		require.Greater(t, cost, maxOpened+maxOpened/8)
+		w.send(t, weight)
+		require.Equal(t, [][]string{{}, {weight}}, w.walk(t, w.listReadings, "type", "omh:body-weight"))
+
+		t.Run("of which a page shows so much", func(t *testing.T) {
+			seen := 0
+			for _, p := range w.walk(t, w.listReadings, "type", "omh:heart-rate", "page_size", "1000") {
+				size := 0
+				for _, text := range p {
+					require.Contains(t, text, fmt.Sprintf(`"id":"%d"`, seen))
+					seen, size = seen+1, size+len(text)
+				}
+				require.LessOrEqual(t, size, maxAnswer)
+			}
+			require.Equal(t, days, seen)
+		})
 	})
 }
 

@@ -66,10 +66,10 @@ func (o *opener) fetch(ctx context.Context, header vault.Header) error {
 	return nil
 }
 
-// missing tells a key that does not exist, which an altered header may name,
-// from a store or a KMS that cannot answer now.
+// missing tells a key that does not exist, which an altered header may name, or
+// was altered, from a store or a KMS that cannot answer now.
 func (o *opener) missing(ctx context.Context, err error) error {
-	if errors.Is(err, keyring.ErrNoKey) {
+	if errors.Is(err, keyring.ErrNoKey) || errors.Is(err, keyring.ErrAltered) {
 		return o.broken(ctx)
 	}
 	return err

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"net/url"
 	"strconv"
 	"strings"
@@ -10,6 +11,7 @@ import (
 
 	"fitvault/shared/edge"
 	"fitvault/shared/fault"
+	"fitvault/shared/keyring"
 	"fitvault/shared/vault"
 )
 
@@ -45,6 +47,9 @@ type tokens struct {
 
 func (h handler) tokens(ctx context.Context, c *edge.Call, list ...string) (tokens, error) {
 	key, err := h.keys.Pages(ctx)
+	if errors.Is(err, keyring.ErrAltered) {
+		return tokens{}, h.opener(c).broken(ctx)
+	}
 	if err != nil {
 		return tokens{}, err
 	}

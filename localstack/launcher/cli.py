@@ -109,19 +109,20 @@ def up(layout: Layout, arguments: argparse.Namespace) -> int:
 
 
 def _renew(layout: Layout, stack: dict[str, Any]) -> None:
-    from launcher import seed
+    if any(stackfile.ends_soon(user["access_token"]) for user in stack["users"].values()):
+        from launcher import seed  # a second of imports, which tests that forge tokens would pay each time
 
-    if seed.renew_tokens(stack):
-        stackfile.write(layout, stack)
+        if seed.renew_tokens(stack):
+            stackfile.write(layout, stack)
 
 
 def _deploy_and_seed(layout: Layout, force: bool) -> dict[str, Any]:
     from launcher import deployment, seed
 
     made = seed.make_pools(layout)
-    known = state.known_localstack(layout)
+    before = state.read(layout).get("localstack")
     outputs = deployment.deploy(layout, made["people"], force)
-    return seed.seed(layout, made, outputs, fresh=not known)
+    return seed.seed(layout, made, outputs, fresh=before != services.localstack_identity(layout))
 
 
 def deploy(layout: Layout, arguments: argparse.Namespace) -> int:

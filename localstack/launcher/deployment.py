@@ -2,6 +2,8 @@
 
 import json
 import subprocess
+import time
+from collections.abc import Callable
 from typing import Any
 
 import boto3
@@ -13,6 +15,7 @@ from launcher.pools import Pool
 from launcher.progress import Trouble, step
 
 BUCKET = "sam-artifacts"  # `sam deploy --resolve-s3` would wait 15 s for a stack of its own
+POLL_S = 2.0
 BROKEN = ("FAILED", "ROLLBACK_COMPLETE")  # there is no way back from these in LocalStack
 
 
@@ -52,6 +55,7 @@ def deploy(layout: Layout, people: Pool, force: bool) -> dict[str, str]:
     if force or state.read(layout).get("built") != want:
         _build(layout)
         state.write(layout, built=want)
+    state.write(layout, deployed="")  # until it is: a deployment that fails leaves neither the old nor the new
     _leave_broken(layout)
     _ensure_bucket(Local(layout).client("s3"))
     with step("sam deploy"):
@@ -59,7 +63,7 @@ def deploy(layout: Layout, people: Pool, force: bool) -> dict[str, str]:
         command += ["--s3-bucket", BUCKET, "--capabilities", "CAPABILITY_IAM", "--no-confirm-changeset"]
         command += ["--no-fail-on-empty-changeset", "--no-progressbar", "--parameter-overrides"]
         command += [f"{name}={value}" for name, value in given.items()]
-        if failed := _sam(layout, command):
+        if failed := _sam(layout, command, give_up=lambda: _status(layout).endswith(BROKEN)):
             raise Trouble(f"sam deploy failed:\n{failed}\n{_reasons(layout)}  When it is mended: make up")
     outputs = apps.outputs(Local(layout), STACK)
     with step("keykeeper makes the service keys"):
@@ -111,8 +115,11 @@ def _reasons(layout: Layout) -> str:
     return "".join(f"    {e['LogicalResourceId']}: {e.get('ResourceStatusReason', '')}\n" for e in failed[:8])
 
 
-def _sam(layout: Layout, arguments: list[Any]) -> str:
-    """Runs SAM; the end of what it said where it failed, else nothing."""
+def _sam(layout: Layout, arguments: list[Any], give_up: Callable[[], bool] = lambda: False) -> str:
+    """Runs SAM; the end of what it said where it failed, else nothing.
+
+    After a failed update SAM waits for ever, for a state that LocalStack never reaches: `give_up` says so.
+    """
     home = layout.local / "sam-home"
     home.mkdir(exist_ok=True)
     environ = aws_environ(layout) | {
@@ -123,8 +130,15 @@ def _sam(layout: Layout, arguments: list[Any]) -> str:
     log = layout.logs / f"sam-{arguments[0]}.log"
     with log.open("wb") as output:
         command = [layout.python("sam"), "-m", "samcli", *arguments]
-        result = subprocess.run(command, cwd=ROOT, env=environ, stdout=output, stderr=output, stdin=subprocess.DEVNULL)
-    if not result.returncode:
+        sam = subprocess.Popen(command, cwd=ROOT, env=environ, stdout=output, stderr=output, stdin=subprocess.DEVNULL)
+        while sam.poll() is None:
+            try:
+                sam.wait(POLL_S)
+            except subprocess.TimeoutExpired:
+                if give_up():
+                    time.sleep(POLL_S)  # a SAM that does end says more
+                    sam.terminate()
+    if sam.returncode == 0:
         return ""
     return "".join(f"    {line}\n" for line in log.read_text(errors="replace").splitlines()[-25:])
 

@@ -24,14 +24,10 @@ def digest(root: Path = ROOT) -> str:
     return total.hexdigest()
 
 
-def known_localstack(layout: Layout) -> bool:
-    """Whether the LocalStack that runs now is the one that was deployed to; a new one knows nothing."""
-    return read(layout).get("localstack") == services.localstack_identity(layout)
-
-
 def current(layout: Layout) -> bool:
-    """Whether what is deployed to the LocalStack that runs now was made of these sources."""
-    return known_localstack(layout) and read(layout).get("deployed") == digest()
+    """Whether these sources are deployed, and to the LocalStack that runs now: a new one knows nothing."""
+    now = {"localstack": services.localstack_identity(layout), "deployed": digest()}
+    return now.items() <= read(layout).items()
 
 
 def read(layout: Layout) -> dict[str, str]:

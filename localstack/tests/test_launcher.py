@@ -10,6 +10,7 @@ import stat
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
-from launcher import apps, cli, forge, invoke, pools, processes, seed, services, stackfile, state, template
+from launcher import apps, cli, deployment, forge, invoke, pools, processes, seed, services, stackfile, state, template
 from launcher.layout import HERE, ROOT, Layout, default
 from launcher.progress import Trouble
 
@@ -349,3 +350,32 @@ def test_deploy_app_says_what_it_needs(monkeypatch: pytest.MonkeyPatch, tmp_path
     monkeypatch.delenv("KEY", raising=False)
     with pytest.raises(Trouble, match="CLIENT=… KEY=…"):
         cli.deploy_app(layout(tmp_path), cli.parse(["deploy-app"]))
+
+
+@pytest.fixture
+def sam(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], Layout]:
+    """A layout whose SAM is a shell script."""
+    monkeypatch.setattr(deployment, "POLL_S", 0.05)
+
+    def make(script: str) -> Layout:
+        here = layout(tmp_path)
+        here.logs.mkdir()
+        here.python("sam").parent.mkdir(parents=True)
+        here.python("sam").write_text(f"#!/bin/sh\n{script}\n")
+        here.python("sam").chmod(0o755)
+        return here
+
+    return make
+
+
+def test_a_sam_that_succeeds_needs_no_words(sam: Callable[[str], Layout]) -> None:
+    assert deployment._sam(sam("echo all is well"), ["deploy"]) == ""
+
+
+def test_a_sam_that_fails_has_said_why(sam: Callable[[str], Layout]) -> None:
+    assert deployment._sam(sam("echo no such thing; exit 1"), ["deploy"]) == "    no such thing\n"
+
+
+def test_a_sam_that_waits_for_ever_is_ended(sam: Callable[[str], Layout]) -> None:
+    here = sam("echo waiting; exec sleep 600")
+    assert deployment._sam(here, ["deploy"], give_up=lambda: True) == "    waiting\n"

@@ -43,6 +43,14 @@ type Event struct {
 	Records   int      // readings or trackpoints concerned
 	Manifest  string
 	Recording string
+	Consent   *Consent // what was said, of an event that changes a consent
+}
+
+// Consent is what a person said about a purpose: the trail is its only history.
+type Consent struct {
+	Purpose string `json:"purpose"`
+	Version string `json:"version"` // of the text
+	Given   bool   `json:"given"`   // false: withdrawn
 }
 
 // Writer keeps events.

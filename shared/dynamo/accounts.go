@@ -3,7 +3,6 @@ package dynamo
 import (
 	"context"
 	"errors"
-	"strconv"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -82,12 +81,12 @@ func decodeOwner(user access.UserID, i item) (access.Owner, error) {
 		if !ok {
 			return access.Owner{}, broken
 		}
-		given, ok := c.Value["given"].(*types.AttributeValueMemberBOOL)
-		at, err := time.Parse(time.RFC3339Nano, getText(c.Value, "time"))
-		if !ok || err != nil {
+		given, ok1 := c.Value["given"].(*types.AttributeValueMemberBOOL)
+		nanos, ok2 := getNumber(c.Value, "time")
+		if !ok1 || !ok2 {
 			return access.Owner{}, broken
 		}
-		owner.Consents[access.Purpose(purpose)] = access.Consent{Version: getText(c.Value, "version"), Given: given.Value, Time: at}
+		owner.Consents[access.Purpose(purpose)] = access.Consent{Version: getText(c.Value, "version"), Given: given.Value, Time: time.Unix(0, nanos).UTC()}
 	}
 	return owner, nil
 }
@@ -96,7 +95,7 @@ func encodeConsent(c access.Consent) types.AttributeValue {
 	return &types.AttributeValueMemberM{Value: item{
 		"version": text(c.Version),
 		"given":   &types.AttributeValueMemberBOOL{Value: c.Given},
-		"time":    text(c.Time.UTC().Format(time.RFC3339Nano)),
+		"time":    number(c.Time.UnixNano()),
 	}}
 }
 
@@ -118,7 +117,7 @@ func (t Tables) CreateAccount(ctx context.Context, identity string, owner access
 			"state": text(string(owner.State)), "data_key": text(owner.DataKey), "consents": &types.AttributeValueMemberM{Value: consents}}, "id"),
 		put(t.Keys, item{"owner": text(owner.User.String()), "key": text(owner.DataKey),
 			"public": bytes(key.Statement.Public), "deployment": text(key.Statement.Deployment),
-			"signed_at": &types.AttributeValueMemberN{Value: strconv.FormatInt(key.Statement.At.Unix(), 10)},
+			"signed_at": number(key.Statement.At.Unix()),
 			"signature": bytes(key.Signature), "wrapped": bytes(key.Wrapped)}, "owner"),
 	}})
 	if conflicted(err) {
@@ -127,16 +126,17 @@ func (t Tables) CreateAccount(ctx context.Context, identity string, owner access
 	return err
 }
 
-// PutConsent replaces an active account's consent. ErrConflict where the
-// account is not active (any more).
+// PutConsent replaces an active account's consent by a later one. ErrConflict
+// where the account is not active (any more), or its owner has said something
+// later: a request that was held up on its way brings no consent back.
 func (t Tables) PutConsent(ctx context.Context, user access.UserID, purpose access.Purpose, c access.Consent) error {
 	_, err := t.Client.UpdateItem(ctx, &dynamodb.UpdateItemInput{
 		TableName:                aws.String(t.Accounts),
 		Key:                      item{"id": text(access.OwnerKey(user)), "document": text(access.OwnerDocument)},
 		UpdateExpression:         aws.String("SET consents.#p = :c"),
-		ConditionExpression:      aws.String("#s = :active"),
-		ExpressionAttributeNames: map[string]string{"#p": string(purpose), "#s": "state"},
-		ExpressionAttributeValues: item{":c": encodeConsent(c),
+		ConditionExpression:      aws.String("#s = :active AND (attribute_not_exists(consents.#p) OR consents.#p.#t < :t)"),
+		ExpressionAttributeNames: map[string]string{"#p": string(purpose), "#s": "state", "#t": "time"},
+		ExpressionAttributeValues: item{":c": encodeConsent(c), ":t": number(c.Time.UnixNano()),
 			":active": text(string(access.Active))},
 	})
 	if conflicted(err) {

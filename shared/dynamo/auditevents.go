@@ -16,7 +16,7 @@ import (
 func (t Tables) Write(ctx context.Context, e auditlog.Event) error {
 	encoded, err := json.Marshal(storedEvent{
 		ID: e.ID, Time: e.Time.UTC(), Request: e.Request, Function: e.Function, Action: e.Action, Caller: e.Caller, Client: e.Client,
-		Owner: e.Owner, Outcome: string(e.Outcome), Kind: e.Kind, Reasons: e.Reasons, Records: e.Records, Manifest: e.Manifest, Recording: e.Recording})
+		Owner: e.Owner, Outcome: string(e.Outcome), Kind: e.Kind, Reasons: e.Reasons, Records: e.Records, Manifest: e.Manifest, Recording: e.Recording, Consent: e.Consent})
 	if err != nil {
 		return err
 	}
@@ -46,4 +46,6 @@ type storedEvent struct {
 	Records   int       `json:"records,omitempty"`
 	Manifest  string    `json:"manifest,omitempty"`
 	Recording string    `json:"recording,omitempty"`
+
+	Consent *auditlog.Consent `json:"consent,omitempty"`
 }

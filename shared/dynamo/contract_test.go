@@ -78,7 +78,7 @@ func TestDocumentsContract(t *testing.T) {
 		if d.Owner != nil {
 			consents := map[string]any{}
 			for purpose, c := range d.Owner.Consents {
-				consents[string(purpose)] = map[string]any{"version": c.Version, "given": c.Given, "time": c.Time.Format(time.RFC3339Nano)}
+				consents[string(purpose)] = map[string]any{"version": c.Version, "given": c.Given, "time": int(c.Time.UnixNano())}
 			}
 			put(t, tables, tables.Accounts, map[string]any{"id": access.OwnerKey(d.Owner.User), "document": "owner",
 				"state": string(d.Owner.State), "data_key": d.Owner.DataKey, "consents": consents})
@@ -137,11 +137,12 @@ func TestAuditEventsContract(t *testing.T) {
 			Time                                                                                     time.Time
 			Reasons                                                                                  []string
 			Records                                                                                  int
+			Consent                                                                                  *auditlog.Consent
 		}
 		require.NoError(t, json.Unmarshal([]byte(out.Item["event"].(*types.AttributeValueMemberS).Value), &stored))
 		require.Equal(t, id, stored.ID)
 		return []auditlog.Event{{ID: stored.ID, Time: stored.Time, Request: stored.Request, Function: stored.Function, Action: stored.Action,
 			Caller: stored.Caller, Client: stored.Client, Owner: stored.Owner, Outcome: auditlog.Outcome(stored.Outcome), Kind: stored.Kind,
-			Reasons: stored.Reasons, Records: stored.Records, Manifest: stored.Manifest, Recording: stored.Recording}}
+			Reasons: stored.Reasons, Records: stored.Records, Manifest: stored.Manifest, Recording: stored.Recording, Consent: stored.Consent}}
 	})
 }

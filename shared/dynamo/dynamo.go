@@ -5,6 +5,7 @@ package dynamo
 
 import (
 	"errors"
+	"strconv"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
@@ -22,9 +23,13 @@ var errShape = errors.New("item does not have the shape that this version writes
 func text(s string) types.AttributeValue  { return &types.AttributeValueMemberS{Value: s} }
 func bytes(b []byte) types.AttributeValue { return &types.AttributeValueMemberB{Value: b} }
 
+func number(n int64) types.AttributeValue {
+	return &types.AttributeValueMemberN{Value: strconv.FormatInt(n, 10)}
+}
+
 type item = map[string]types.AttributeValue
 
-// getText, getBytes and getSet return an attribute of the right type, or nothing.
+// getText, getBytes, getNumber and getSet return an attribute of the right type, or nothing.
 func getText(i item, name string) string {
 	if v, ok := i[name].(*types.AttributeValueMemberS); ok {
 		return v.Value
@@ -37,6 +42,15 @@ func getBytes(i item, name string) []byte {
 		return v.Value
 	}
 	return nil
+}
+
+func getNumber(i item, name string) (int64, bool) {
+	v, ok := i[name].(*types.AttributeValueMemberN)
+	if !ok {
+		return 0, false
+	}
+	n, err := strconv.ParseInt(v.Value, 10, 64)
+	return n, err == nil
 }
 
 func getSet(i item, name string) []string {

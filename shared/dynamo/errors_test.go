@@ -86,6 +86,7 @@ func TestStoreFails(t *testing.T) {
 			} {
 				require.Error(t, err, call)
 				require.NotErrorIs(t, err, keyring.ErrNoKey, call)
+				require.NotErrorIs(t, err, keyring.ErrAltered, call)
 				require.NotErrorIs(t, err, dynamo.ErrConflict, call)
 			}
 			require.False(t, found)
@@ -162,9 +163,10 @@ func TestStrangeDocuments(t *testing.T) {
 		"an owner without a key":       `"document": {"S": "owner"}, ` + strings.Replace(good, "data_key", "other", 1),
 		"an owner without consents":    `"document": {"S": "owner"}, ` + strings.Replace(good, "consents", "other", 1),
 		"a consent of text":            `"document": {"S": "owner"}, ` + consent + `{"S": "canary"}}}`,
-		"a consent without given":      `"document": {"S": "owner"}, ` + consent + `{"M": {"time": {"S": "2026-05-04T05:25:00Z"}}}}}`,
-		"a consent given in text":      `"document": {"S": "owner"}, ` + consent + `{"M": {"given": {"S": "true"}, "time": {"S": "2026-05-04T05:25:00Z"}}}}}`,
+		"a consent without given":      `"document": {"S": "owner"}, ` + consent + `{"M": {"time": {"N": "1777872300000000000"}}}}}`,
+		"a consent given in text":      `"document": {"S": "owner"}, ` + consent + `{"M": {"given": {"S": "true"}, "time": {"N": "1777872300000000000"}}}}}`,
 		"a consent without a time":     `"document": {"S": "owner"}, ` + consent + `{"M": {"given": {"BOOL": true}}}}}`,
+		"a consent at a time in text":  `"document": {"S": "owner"}, ` + consent + `{"M": {"given": {"BOOL": true}, "time": {"S": "1777872300000000000"}}}}}`,
 		"an app without a state":       `"document": {"S": "app"}`,
 		"an app with a key not hashed": `"document": {"S": "app"}, "state": {"S": "active"}, "api_keys": {"SS": ["canary"]}`,
 	} {
@@ -195,6 +197,6 @@ func TestStrangeOwnerKeys(t *testing.T) {
 		"a time in halves": `{"signed_at": {"N": "1.5"}}`,
 	} {
 		_, err := stubbed(answer{status: 200, body: `{"Item": ` + i + `}`}).OwnerKey(t.Context(), "o", "k")
-		require.Error(t, err, name)
+		require.ErrorIs(t, err, keyring.ErrAltered, name)
 	}
 }

@@ -2,12 +2,10 @@ package dynamo
 
 import (
 	"context"
-	"strconv"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
-	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 
 	"fitvault/shared/keyring"
 	"fitvault/shared/vault"
@@ -41,13 +39,9 @@ func (t Tables) OwnerKey(ctx context.Context, owner, keyID string) (keyring.Enro
 	if err != nil {
 		return keyring.Enrolled{}, err
 	}
-	n, ok := i["signed_at"].(*types.AttributeValueMemberN)
+	at, ok := getNumber(i, "signed_at")
 	if !ok {
-		return keyring.Enrolled{}, errShape
-	}
-	at, err := strconv.ParseInt(n.Value, 10, 64)
-	if err != nil {
-		return keyring.Enrolled{}, errShape
+		return keyring.Enrolled{}, keyring.ErrAltered
 	}
 	return keyring.Enrolled{
 		Statement: vault.Statement{Deployment: getText(i, "deployment"), Owner: owner, KeyID: keyID,

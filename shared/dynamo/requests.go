@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"strconv"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -62,18 +61,10 @@ func (m Manifests) Find(ctx context.Context, key string) (intake.Manifest, bool,
 
 func decodeManifest(key string, i item) (intake.Manifest, error) {
 	var m intake.Manifest
-	n, ok := i["expires"].(*types.AttributeValueMemberN)
-	if !ok {
-		return m, errShape
-	}
-	expires, err := strconv.ParseInt(n.Value, 10, 64)
-	if err != nil || json.Unmarshal([]byte(getText(i, "manifest")), &m) != nil {
+	expires, ok := getNumber(i, "expires")
+	if !ok || json.Unmarshal([]byte(getText(i, "manifest")), &m) != nil {
 		return intake.Manifest{}, errShape
 	}
 	m.Key, m.Body, m.Expires = key, getBytes(i, "body"), time.Unix(expires, 0).UTC()
 	return m, nil
-}
-
-func number(n int64) types.AttributeValue {
-	return &types.AttributeValueMemberN{Value: strconv.FormatInt(n, 10)}
 }

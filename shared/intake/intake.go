@@ -190,6 +190,19 @@ func (in *Intake) claim(ctx context.Context, m Manifest) (Manifest, error) {
 	return held, sameBody(held, m)
 }
 
+// find returns the manifest of m's key, for a request that current rules
+// refuse: older rules may have accepted it, then this is a retry and they hold.
+func (in *Intake) find(ctx context.Context, m Manifest, refused error) (Manifest, error) {
+	held, found, err := in.Manifests.Find(ctx, m.Key)
+	if err != nil {
+		return Manifest{}, fault.Wrap(fault.Unavailable, "manifest cannot be read", err)
+	}
+	if !found {
+		return Manifest{}, refused
+	}
+	return held, sameBody(held, m)
+}
+
 func sameBody(held, m Manifest) error {
 	if !hmac.Equal(held.Body, m.Body) {
 		return fault.New(fault.KeyReused, "idempotency key was used with another body")

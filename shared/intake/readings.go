@@ -36,18 +36,9 @@ func (in *Intake) Readings(ctx context.Context, r Request) ([]openmhealth.Result
 			return nil, err
 		}
 	case fault.KindOf(refused) == fault.Invalid:
-		// Older rules may have accepted it: then this is a retry, and they hold.
-		held, found, err := in.Manifests.Find(ctx, m.Key)
-		if err != nil {
-			return nil, fault.Wrap(fault.Unavailable, "manifest cannot be read", err)
-		}
-		if !found {
-			return nil, refused
-		}
-		if err := sameBody(held, m); err != nil {
+		if m, err = in.find(ctx, m, refused); err != nil {
 			return nil, err
 		}
-		m = held
 	default:
 		return nil, refused
 	}
@@ -176,6 +167,9 @@ func (in *Intake) storeBlock(ctx context.Context, sealer *vault.Sealer, owner st
 
 // answer renders the manifest's decisions, the same for every retry.
 func answer(m Manifest, points map[int]reading.Reading) ([]openmhealth.Result, error) {
+	if m.Count < 0 || m.Count > openmhealth.Intake.Records {
+		return nil, fault.New(fault.Internal, "manifest has more records than a body can have")
+	}
 	results := make([]openmhealth.Result, m.Count)
 	for i := range results {
 		results[i] = openmhealth.Result{Index: i, Accepted: true}

@@ -153,7 +153,7 @@ func TestKeysFail(t *testing.T) {
 		r := w.request("key", sent)
 		r.DataKey = "another"
 		_, err := w.Readings(t.Context(), r)
-		require.Equal(t, fault.Unavailable, fault.KindOf(err))
+		require.ErrorIs(t, err, keyring.ErrAltered, "the owner's policy names it")
 		require.Equal(t, []string{"claim", "record"}, w.calls)
 	})
 	t.Run("an owner key that enrol did not sign", func(t *testing.T) {
@@ -163,6 +163,7 @@ func TestKeysFail(t *testing.T) {
 		w.keys.Enrol(t, w.owner, w.dataKey, w.now, func(e *keyring.Enrolled) { e.Statement.Public = stranger })
 		_, err = w.Readings(t.Context(), w.request("key", sent))
 		require.Equal(t, fault.Internal, fault.KindOf(err))
+		require.ErrorIs(t, err, keyring.ErrAltered)
 		require.Equal(t, []string{"claim", "record"}, w.calls)
 		require.Empty(t, w.blocks.Of(w.owner))
 	})

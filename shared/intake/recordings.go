@@ -56,25 +56,34 @@ func DecodeEntry(b []byte) (Entry, error) {
 // sealed as it came. Errors: the fault kinds of tcx.Parse; KeyReused,
 // Unavailable, Internal.
 func (in *Intake) Recording(ctx context.Context, r Request) (Entry, error) {
-	parsed, err := tcx.Parse(r.Body, tcx.DefaultLimits)
-	if err != nil {
-		return Entry{}, err
-	}
 	keys, err := in.Keys.Requests(ctx)
 	if err != nil {
 		return Entry{}, err
 	}
 	m := in.propose(keys, "recordings", r)
-	m.Count = 1
-	m.Recording = &Recording{}
-	if m.Recording.ID, err = in.newID(); err != nil {
-		return Entry{}, err
-	}
-	if m.Recording.Document, err = in.newID(); err != nil {
-		return Entry{}, err
-	}
-	if m, err = in.claim(ctx, m); err != nil {
-		return Entry{}, err
+	parsed, refused := tcx.Parse(r.Body, tcx.DefaultLimits)
+	switch {
+	case refused == nil:
+		m.Count = 1
+		m.Recording = &Recording{}
+		if m.Recording.ID, err = in.newID(); err != nil {
+			return Entry{}, err
+		}
+		if m.Recording.Document, err = in.newID(); err != nil {
+			return Entry{}, err
+		}
+		if m, err = in.claim(ctx, m); err != nil {
+			return Entry{}, err
+		}
+	case fault.KindOf(refused) == fault.Invalid:
+		if m, err = in.find(ctx, m, refused); err != nil {
+			return Entry{}, err
+		}
+		if parsed, err = tcx.Read(r.Body, tcx.DefaultLimits); err != nil {
+			return Entry{}, err
+		}
+	default:
+		return Entry{}, refused
 	}
 	if m.Recording == nil {
 		return Entry{}, fault.New(fault.Internal, "manifest is not of a recording")

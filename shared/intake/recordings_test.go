@@ -16,6 +16,8 @@ import (
 
 	"fitvault/shared/fault"
 	"fitvault/shared/intake"
+	"fitvault/shared/intake/intaketest"
+	"fitvault/shared/keyring"
 	"fitvault/shared/redact"
 )
 
@@ -115,18 +117,59 @@ func TestRecordingRefused(t *testing.T) {
 	for _, test := range []struct {
 		name, body string
 		kind       fault.Kind
+		calls      []string // the look whether older rules had accepted it
 	}{
-		{"not XML", `{}`, fault.BadRequest},
-		{"against the schema", strings.Replace(run, "Running", "Flying", 1), fault.Invalid},
-		{"too large", run + strings.Repeat(" ", intake.MaxDocument), fault.TooLarge},
+		{"not XML", `{}`, fault.BadRequest, nil},
+		{"against the schema", strings.Replace(run, "Running", "Flying", 1), fault.Invalid, []string{"find"}},
+		{"too large", run + strings.Repeat(" ", intake.MaxDocument), fault.TooLarge, nil},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			w := newWorld(t)
 			_, err := w.Recording(t.Context(), w.request("key", []byte(test.body)))
 			require.Equal(t, test.kind, fault.KindOf(err))
-			require.Empty(t, w.calls)
+			require.Equal(t, test.calls, w.calls)
+			require.Empty(t, w.manifests.All())
 		})
 	}
+	t.Run("a store that cannot say whether it was accepted once", func(t *testing.T) {
+		w := newWorld(t)
+		w.fail = func(int, string, bool) error { return intaketest.ErrDown }
+		_, err := w.Recording(t.Context(), w.request("key", []byte(strings.Replace(run, "Running", "Flying", 1))))
+		require.Equal(t, fault.Unavailable, fault.KindOf(err))
+	})
+}
+
+// TestRecordingOfOlderRules: a retry of what is refused today goes on where the
+// rules of its time had accepted it.
+func TestRecordingOfOlderRules(t *testing.T) {
+	w := newWorld(t)
+	refused := []byte(strings.Replace(run, "Running", "Flying", 1))
+	keys, err := w.ring(t).Requests(t.Context())
+	require.NoError(t, err)
+	id := keys.ManifestID(w.owner, client, "recordings", "key", "key")
+	w.manifests.Put(intake.Manifest{Key: id, Body: keys.BodyMAC(id, refused), Expires: w.later(), RequestsKey: keys.ID(), Rules: "0", Count: 1,
+		Recording: &intake.Recording{ID: "r", Document: "d"}})
+
+	for range 2 {
+		w.reset()
+		e, err := w.Recording(t.Context(), w.request("key", refused))
+		require.NoError(t, err)
+		require.Equal(t, []string{"find", "record", "document", "block"}, w.calls)
+		require.Equal(t, [2]string{"r", "d"}, [2]string{e.ID, e.Document})
+		require.Equal(t, 2, e.Trackpoints)
+		sealed, err := w.documents.Get(t.Context(), "d")
+		require.NoError(t, err)
+		original, err := w.opener(t, sealed).Open(sealed, intake.DocumentPlace(deployment, w.owner, "d"))
+		require.NoError(t, err)
+		require.Equal(t, string(refused), string(original))
+	}
+	for _, other := range []string{run, strings.Replace(run, "Running", "Gliding", 1)} {
+		_, err = w.Recording(t.Context(), w.request("key", []byte(other)))
+		require.Equal(t, fault.KeyReused, fault.KindOf(err))
+	}
+	w.now = w.later()
+	_, err = w.Recording(t.Context(), w.request("key", refused))
+	require.Equal(t, fault.Invalid, fault.KindOf(err), "until it expires")
 }
 
 func TestRecordingKeys(t *testing.T) {
@@ -180,7 +223,7 @@ func TestRecordingKeys(t *testing.T) {
 		r := w.request("key", []byte(run))
 		r.DataKey = "another"
 		_, err = w.Recording(t.Context(), r)
-		require.Equal(t, fault.Unavailable, fault.KindOf(err))
+		require.ErrorIs(t, err, keyring.ErrAltered, "the owner's policy names it")
 		require.Equal(t, []string{"claim", "record"}, w.calls)
 	})
 	t.Run("a manifest that is not of a recording", func(t *testing.T) {

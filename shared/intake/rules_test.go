@@ -1,6 +1,7 @@
 package intake_test
 
 import (
+	"fmt"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -91,6 +92,17 @@ func TestOlderRules(t *testing.T) {
 		})
 	}
 
+	for _, count := range []int{-1, openmhealth.Intake.Records + 1, 1 << 40} {
+		t.Run(fmt.Sprint("a manifest of ", count, " records"), func(t *testing.T) {
+			w := newWorld(t)
+			decided(t, w, mixed, nil, nil)
+			m := w.manifests.All()[0]
+			m.Count = count
+			w.manifests.Put(m)
+			_, err := w.Readings(t.Context(), w.request("key", mixed))
+			require.Equal(t, fault.Internal, fault.KindOf(err))
+		})
+	}
 	t.Run("until it expires", func(t *testing.T) {
 		w := newWorld(t)
 		decided(t, w, refused, nil, []intake.Block{{Day: mondayUTC, ID: "a", Records: []intake.Range{{0, 2}}}})

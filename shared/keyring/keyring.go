@@ -68,14 +68,21 @@ type Enrolled struct {
 // ErrNoKey is returned by a Store for a key that does not exist.
 var ErrNoKey = errors.New("no such key")
 
-// Store reads the Keys table, strongly consistent. Errors: ErrNoKey, or the
-// store's own failure.
+// ErrAltered is returned by a Store for an item that this service does not
+// write, by an Unwrapper for a wrapped key that KMS did not make under this
+// context, and by a Ring where a key that must exist does not: somebody else
+// has written the Keys table. It is no outage, but an alarm.
+var ErrAltered = errors.New("a stored key has been altered")
+
+// Store reads the Keys table, strongly consistent. Errors: ErrNoKey,
+// ErrAltered, or the store's own failure.
 type Store interface {
 	ServiceKey(ctx context.Context, name string) (Wrapped, error)
 	OwnerKey(ctx context.Context, owner, keyID string) (Enrolled, error)
 }
 
-// Unwrapper has KMS decrypt a wrapped key. The result is the caller's to keep secret.
+// Unwrapper has KMS decrypt a wrapped key. The result is the caller's to keep
+// secret. Errors: ErrAltered, or KMS's own failure.
 type Unwrapper interface {
 	Unwrap(ctx context.Context, purpose string, encryptionContext map[string]string, blob []byte) ([]byte, error)
 }
@@ -98,6 +105,9 @@ type entry struct {
 	until time.Time
 }
 
+// A container that nobody calls keeps what it holds until its next call or its
+// end: there is no code that could run in a frozen one.
+//
 // hold returns the cached value of name, or makes and keeps it. Two callers may
 // make it at once; that costs a KMS call, never a wrong key.
 func hold[K any](r *Ring, name string, fetch func() (K, error)) (K, error) {
@@ -126,14 +136,22 @@ func hold[K any](r *Ring, name string, fetch func() (K, error)) (K, error) {
 	return key, nil
 }
 
+// failed is fault.Internal for an altered key and fault.Unavailable for all else.
+func failed(text string, err error) error {
+	if errors.Is(err, ErrAltered) {
+		return fault.Wrap(fault.Internal, text, err)
+	}
+	return fault.Wrap(fault.Unavailable, text, err)
+}
+
 func (r *Ring) service(ctx context.Context, name, purpose string) ([]byte, error) {
 	w, err := r.Store.ServiceKey(ctx, name)
 	if err != nil {
-		return nil, fault.Wrap(fault.Unavailable, "service key cannot be read", err)
+		return nil, failed("service key cannot be read", err)
 	}
 	key, err := r.KMS.Unwrap(ctx, purpose, Context(r.Deployment, w.ID, purpose), w.Blob)
 	if err != nil {
-		return nil, fault.Wrap(fault.Unavailable, "service key cannot be unwrapped", err)
+		return nil, failed("service key cannot be unwrapped", err)
 	}
 	return key, nil
 }
@@ -173,20 +191,23 @@ func (r *Ring) Writer(ctx context.Context, id string) (vault.WriterKey, error) {
 
 // Sealer returns what seals to an owner: his public key, only if enrol signed
 // it for him in this deployment, and the current writer key.
-// Errors: fault.Unavailable; fault.Internal where the key is not what enrol
-// signed, by vault.ErrNotEnrolled where that should raise an alarm.
+// Errors: fault.Unavailable; fault.Internal by ErrAltered where the key is not
+// what enrol signed.
 func (r *Ring) Sealer(ctx context.Context, owner, keyID string) (*vault.Sealer, error) {
 	enrolled, err := r.Store.OwnerKey(ctx, owner, keyID)
+	if errors.Is(err, ErrNoKey) { // the owner's policy names it, so it was there
+		err = ErrAltered
+	}
 	if err != nil {
-		return nil, fault.Wrap(fault.Unavailable, "owner key cannot be read", err)
+		return nil, failed("owner key cannot be read", err)
 	}
 	s := enrolled.Statement
 	if s.Deployment != r.Deployment || s.Owner != owner || s.KeyID != keyID {
-		return nil, fault.Wrap(fault.Internal, "owner key stands in another's place", vault.ErrNotEnrolled)
+		return nil, failed("owner key stands in another's place", ErrAltered)
 	}
 	key, err := vault.Enrolled(s, enrolled.Signature, r.Verify)
 	if err != nil {
-		return nil, fault.Wrap(fault.Internal, "owner key was not signed by enrol", err)
+		return nil, failed("owner key was not signed by enrol", errors.Join(ErrAltered, err))
 	}
 	writer, err := r.Writer(ctx, WriterKeyID(r.Now()))
 	if err != nil {
@@ -195,16 +216,17 @@ func (r *Ring) Sealer(ctx context.Context, owner, keyID string) (*vault.Sealer, 
 	return vault.NewSealer(key, writer)
 }
 
-// Private returns an owner's private data key. Errors: fault.Unavailable.
+// Private returns an owner's private data key. Errors: fault.Unavailable;
+// fault.Internal by ErrAltered.
 func (r *Ring) Private(ctx context.Context, owner, keyID string) (vault.PrivateKey, error) {
 	return hold(r, owner+"/"+keyID, func() (vault.PrivateKey, error) {
 		enrolled, err := r.Store.OwnerKey(ctx, owner, keyID)
 		if err != nil {
-			return vault.PrivateKey{}, fault.Wrap(fault.Unavailable, "owner key cannot be read", err)
+			return vault.PrivateKey{}, failed("owner key cannot be read", err)
 		}
 		der, err := r.KMS.Unwrap(ctx, PurposeData, Context(r.Deployment, keyID, PurposeData), enrolled.Wrapped)
 		if err != nil {
-			return vault.PrivateKey{}, fault.Wrap(fault.Unavailable, "owner key cannot be unwrapped", err)
+			return vault.PrivateKey{}, failed("owner key cannot be unwrapped", err)
 		}
 		return vault.ParsePrivateKey(keyID, der)
 	})

@@ -165,6 +165,7 @@ func TestUnavailable(t *testing.T) {
 			}
 			require.Equal(t, fault.Unavailable, fault.KindOf(err), name+" "+call)
 			require.NotErrorIs(t, err, keyring.ErrNoKey)
+			require.NotErrorIs(t, err, keyring.ErrAltered)
 		}
 	}
 	w := newWorld(t)
@@ -200,7 +201,8 @@ func TestPurposes(t *testing.T) {
 			_, err := w.Requests(t.Context())
 			require.Equal(t, test.ok, err == nil)
 			if !test.ok {
-				require.Equal(t, fault.Unavailable, fault.KindOf(err))
+				require.ErrorIs(t, err, keyring.ErrAltered)
+				require.Equal(t, fault.Internal, fault.KindOf(err))
 			}
 		})
 	}
@@ -214,9 +216,9 @@ func TestPurposes(t *testing.T) {
 		require.NoError(t, err)
 	}
 	_, err = w.Requests(t.Context())
-	require.Error(t, err)
+	require.ErrorIs(t, err, keyring.ErrAltered)
 	_, err = w.Pages(t.Context())
-	require.Error(t, err)
+	require.ErrorIs(t, err, keyring.ErrAltered)
 }
 
 // TestNotAKey: what unwraps, but is no key of the right size or kind, opens nothing.
@@ -323,7 +325,7 @@ func TestSealerRefuses(t *testing.T) {
 			sealer, err := w.Sealer(t.Context(), "ada", "k")
 			require.Equal(t, fault.Internal, fault.KindOf(err))
 			require.Nil(t, sealer)
-			require.Equal(t, test.name != "a signed key that is none", errors.Is(err, vault.ErrNotEnrolled), "an alarm")
+			require.ErrorIs(t, err, keyring.ErrAltered)
 			require.Equal(t, 0, w.calls["unwrap"], "not even the writer key is asked for")
 		})
 	}
@@ -346,18 +348,38 @@ func TestSealerRefuses(t *testing.T) {
 	t.Run("no key, no store, no writer key", func(t *testing.T) {
 		w := newWorld(t)
 		_, err := w.Sealer(t.Context(), "ada", "k")
-		require.Equal(t, fault.Unavailable, fault.KindOf(err))
+		require.ErrorIs(t, err, keyring.ErrAltered, "the owner's policy names it")
+		require.Equal(t, fault.Internal, fault.KindOf(err))
 		w.enrol(t, "ada", "k", nil)
 		for _, call := range []string{"owner key", "service key", "unwrap"} {
 			w.fail = call
 			_, err := w.Sealer(t.Context(), "ada", "k")
 			require.Equal(t, fault.Unavailable, fault.KindOf(err), call)
+			require.NotErrorIs(t, err, keyring.ErrAltered)
 		}
 		w.fail = ""
 		w.now = w.now.AddDate(0, 2, 0)
 		_, err = w.Sealer(t.Context(), "ada", "k")
 		require.Equal(t, fault.Unavailable, fault.KindOf(err), "keykeeper has made no key for that month")
 	})
+}
+
+// TestAlteredPrivateKey: what somebody else has put in a private key's place is
+// told as altered, and is not kept.
+func TestAlteredPrivateKey(t *testing.T) {
+	w := newWorld(t)
+	w.enrol(t, "ben", "l", nil)
+	theirs, err := w.keys.Store.OwnerKey(t.Context(), "ben", "l")
+	require.NoError(t, err)
+	for name, blob := range map[string][]byte{"another owner's": theirs.Wrapped, "cut off": theirs.Wrapped[:20], "none": nil} {
+		w.enrol(t, "ada", "k", func(e *keyring.Enrolled) { e.Wrapped = blob })
+		_, err := w.Private(t.Context(), "ada", "k")
+		require.ErrorIs(t, err, keyring.ErrAltered, name)
+		require.Equal(t, fault.Internal, fault.KindOf(err), name)
+	}
+	w.enrol(t, "ada", "k", nil)
+	_, err = w.Private(t.Context(), "ada", "k")
+	require.NoError(t, err)
 }
 
 func TestErrorsSayNothing(t *testing.T) {

@@ -18,6 +18,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/kms"
 	"github.com/stretchr/testify/require"
 
+	"fitvault/shared/keyring"
 	"fitvault/shared/kmskeys"
 )
 
@@ -50,12 +51,14 @@ func TestKMSFails(t *testing.T) {
 	for name, a := range map[string]answer{
 		"refused":       {status: 400, body: `{"__type": "AccessDeniedException"}`},
 		"altered":       {status: 400, body: `{"__type": "InvalidCiphertextException"}`},
+		"another key's": {status: 400, body: `{"__type": "IncorrectKeyException"}`},
 		"no connection": {err: errors.New("no connection")},
 	} {
 		k := stubbed(a)
 		key, err := k.Unwrap(t.Context(), "data", nil, []byte("blob"))
 		require.Error(t, err, name)
 		require.Nil(t, key)
+		require.Equal(t, name == "altered" || name == "another key's", errors.Is(err, keyring.ErrAltered), name)
 		_, err = k.NewKey(t.Context(), "data", nil)
 		require.Error(t, err, name)
 		_, _, err = k.NewPair(t.Context(), "data", nil)

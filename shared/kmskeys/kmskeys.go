@@ -11,6 +11,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/kms"
 	"github.com/aws/aws-sdk-go-v2/service/kms/types"
+
+	"fitvault/shared/keyring"
 )
 
 // Keys uses the KMS keys of this deployment, named by ARN for each purpose.
@@ -28,14 +30,19 @@ func (k Keys) arn(purpose string) (*string, error) {
 	return nil, errPurpose
 }
 
-// Unwrap decrypts a wrapped key, only with the key of its purpose and under the
-// same encryption context.
+// Unwrap implements keyring.Unwrapper: it decrypts only with the key of the
+// purpose and under the same encryption context.
 func (k Keys) Unwrap(ctx context.Context, purpose string, encryptionContext map[string]string, blob []byte) ([]byte, error) {
 	arn, err := k.arn(purpose)
 	if err != nil {
 		return nil, err
 	}
 	out, err := k.Client.Decrypt(ctx, &kms.DecryptInput{KeyId: arn, CiphertextBlob: blob, EncryptionContext: encryptionContext})
+	var invalid *types.InvalidCiphertextException
+	var incorrect *types.IncorrectKeyException
+	if errors.As(err, &invalid) || errors.As(err, &incorrect) {
+		return nil, keyring.ErrAltered
+	}
 	if err != nil {
 		return nil, err
 	}

@@ -6,8 +6,10 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/aws/retry"
 	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/stretchr/testify/require"
@@ -72,11 +74,13 @@ func TestGet(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, "sealed", string(found))
 
-	_, err = stubbed(answer{status: 404, code: "NoSuchKey"}).Get(t.Context(), "id")
-	require.Equal(t, objects.ErrNotFound, err)
+	for _, missing := range []answer{{status: 404, code: "NoSuchKey"}, {status: 403, code: "AccessDenied"}} {
+		_, err = stubbed(missing).Get(t.Context(), "id")
+		require.Equal(t, objects.ErrNotFound, err, "who may not list the bucket is told no more of a missing object")
+	}
 	for name, a := range map[string]answer{
 		"no such bucket": {status: 404, code: "NoSuchBucket"},
-		"not allowed":    {status: 403, code: "AccessDenied"},
+		"not signed":     {status: 403, code: "SignatureDoesNotMatch"},
 		"too busy":       {status: 503, code: "SlowDown"},
 		"no connection":  {err: errors.New("no connection")},
 		"cut off":        {status: 200, body: broken{}},
@@ -84,5 +88,37 @@ func TestGet(t *testing.T) {
 		_, err := stubbed(a).Get(t.Context(), "id")
 		require.Error(t, err, name)
 		require.NotErrorIs(t, err, objects.ErrNotFound, name)
+	}
+}
+
+// answers is what S3 says to one request after the other.
+type answers []answer
+
+func (a *answers) Do(r *http.Request) (*http.Response, error) {
+	next := (*a)[0]
+	*a = (*a)[1:]
+	return next.Do(r)
+}
+
+// TestPutTriesAgain: while another put of the same object is under way S3 asks
+// to try again, whichever of the two will stay.
+func TestPutTriesAgain(t *testing.T) {
+	conflict := answer{status: 409, code: "ConditionalRequestConflict"}
+	for name, last := range map[string]answer{
+		"the other failed": {status: 200, body: strings.NewReader("")},
+		"the other stays":  {status: 412, code: "PreconditionFailed"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s3s := answers{conflict, last}
+			b := stubbed(last)
+			b.Client = s3.New(b.Client.Options(), func(o *s3.Options) {
+				o.HTTPClient = &s3s
+				o.Retryer = retry.NewStandard(func(o *retry.StandardOptions) {
+					o.Backoff = retry.BackoffDelayerFunc(func(int, error) (time.Duration, error) { return 0, nil })
+				})
+			})
+			require.NoError(t, b.Put(t.Context(), "id", []byte("sealed")))
+			require.Empty(t, s3s)
+		})
 	}
 }

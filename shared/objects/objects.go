@@ -8,6 +8,7 @@ import (
 	"io"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/aws/retry"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/aws-sdk-go-v2/service/s3/types"
 	"github.com/aws/smithy-go"
@@ -28,7 +29,7 @@ type Bucket struct {
 func (b Bucket) Put(ctx context.Context, id string, sealed []byte) error {
 	_, err := b.Client.PutObject(ctx, &s3.PutObjectInput{
 		Bucket: aws.String(b.Name), Key: aws.String(id), Body: bytes.NewReader(sealed), IfNoneMatch: aws.String("*"),
-		ContentType: aws.String("application/octet-stream"), ChecksumAlgorithm: types.ChecksumAlgorithmSha256})
+		ContentType: aws.String("application/octet-stream"), ChecksumAlgorithm: types.ChecksumAlgorithmSha256}, retryConflicts)
 	var api smithy.APIError
 	if errors.As(err, &api) && api.ErrorCode() == "PreconditionFailed" {
 		return nil
@@ -36,11 +37,18 @@ func (b Bucket) Put(ctx context.Context, id string, sealed []byte) error {
 	return err
 }
 
-// Get returns an object. Errors: ErrNotFound, or S3's own.
+// retryConflicts tries again where another put of the same object is under way,
+// as S3 asks of conditional writes.
+func retryConflicts(o *s3.Options) {
+	o.Retryer = retry.AddWithErrorCodes(o.Retryer, "ConditionalRequestConflict")
+}
+
+// Get returns an object. Errors: ErrNotFound, or S3's own. Without the right to
+// list the bucket S3 tells a missing object as one that may not be read.
 func (b Bucket) Get(ctx context.Context, id string) ([]byte, error) {
 	out, err := b.Client.GetObject(ctx, &s3.GetObjectInput{Bucket: aws.String(b.Name), Key: aws.String(id)})
-	var missing *types.NoSuchKey
-	if errors.As(err, &missing) {
+	var api smithy.APIError
+	if errors.As(err, &api) && (api.ErrorCode() == "NoSuchKey" || api.ErrorCode() == "AccessDenied") {
 		return nil, ErrNotFound
 	}
 	if err != nil {

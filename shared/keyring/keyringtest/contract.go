@@ -6,6 +6,7 @@ import (
 	"crypto/elliptic"
 	"crypto/sha256"
 	"crypto/x509"
+	"errors"
 	"fmt"
 	"maps"
 	"sync"
@@ -199,6 +200,40 @@ func AccountsContract(t *testing.T, store AccountStore, keys keyring.Store, conf
 		withdrawn := access.Consent{Version: "1", Given: false, Time: time.Date(2026, 6, 1, 0, 0, 0, 1, time.UTC)}
 		require.NoError(t, store.PutConsent(t.Context(), a.owner.User, access.Collection, withdrawn))
 		a.owner.Consents[access.Collection] = withdrawn
+		first := access.Consent{Version: "1", Given: true, Time: time.Date(2020, 1, 1, 0, 0, 0, 0, time.UTC)}
+		require.NoError(t, store.PutConsent(t.Context(), a.owner.User, "research", first), "about a purpose that nothing was said of")
+		a.owner.Consents["research"] = first
+		a.requireStored(t, store, keys, true)
+	})
+	t.Run("a later word stands, whatever comes after it", func(t *testing.T) {
+		a := newAccount(t)
+		require.NoError(t, a.create(t, store))
+		held := a.owner.Consents[access.Collection]
+		for _, at := range []time.Time{held.Time, held.Time.Add(-1), held.Time.Add(-time.Hour)} {
+			late := access.Consent{Version: "2", Given: false, Time: at}
+			require.ErrorIs(t, store.PutConsent(t.Context(), a.owner.User, access.Collection, late), conflict)
+		}
+		a.requireStored(t, store, keys, true)
+		a.owner.Consents[access.Collection] = access.Consent{Version: "2", Given: false, Time: held.Time.Add(1)}
+		require.NoError(t, store.PutConsent(t.Context(), a.owner.User, access.Collection, a.owner.Consents[access.Collection]))
+		a.requireStored(t, store, keys, true)
+	})
+	t.Run("of concurrent words the latest stands", func(t *testing.T) {
+		a := newAccount(t)
+		require.NoError(t, a.create(t, store))
+		said := func(i int) access.Consent {
+			return access.Consent{Version: fmt.Sprint(i), Given: i%2 == 0, Time: a.owner.Consents[access.Collection].Time.Add(time.Duration(i+1) * time.Nanosecond)}
+		}
+		var errs [writers]error
+		var all sync.WaitGroup
+		for i := range writers {
+			all.Go(func() { errs[i] = store.PutConsent(t.Context(), a.owner.User, access.Collection, said(i)) })
+		}
+		all.Wait()
+		for i, err := range errs {
+			require.True(t, err == nil || errors.Is(err, conflict) && i < writers-1, "%d: %v", i, err)
+		}
+		a.owner.Consents[access.Collection] = said(writers - 1)
 		a.requireStored(t, store, keys, true)
 	})
 	t.Run("a consent to an account that does not exist or is not active is a conflict", func(t *testing.T) {
@@ -257,15 +292,15 @@ func KMSContract(t *testing.T, kms Wrapping) {
 	requireBound := func(t *testing.T, purpose, other string, encryptionContext map[string]string, blob []byte) {
 		for why, wrong := range others(encryptionContext) {
 			_, err := kms.Unwrap(t.Context(), purpose, wrong, blob)
-			require.Error(t, err, why)
+			require.ErrorIs(t, err, keyring.ErrAltered, why)
 		}
 		_, err := kms.Unwrap(t.Context(), other, encryptionContext, blob)
-		require.Error(t, err, "another purpose's key")
+		require.ErrorIs(t, err, keyring.ErrAltered, "another purpose's key")
 		for _, i := range []int{len(blob) / 2, len(blob) - 1} {
 			altered := append([]byte(nil), blob...)
 			altered[i] ^= 1
 			_, err = kms.Unwrap(t.Context(), purpose, encryptionContext, altered)
-			require.Error(t, err, "an altered blob")
+			require.ErrorIs(t, err, keyring.ErrAltered, "an altered blob")
 		}
 	}
 
@@ -332,6 +367,7 @@ func KMSContract(t *testing.T, kms Wrapping) {
 	t.Run("a KMS that does not answer is an error", func(t *testing.T) {
 		_, err := kms.Unwrap(ended(t), keyring.PurposeData, nil, random(100))
 		require.Error(t, err)
+		require.NotErrorIs(t, err, keyring.ErrAltered)
 		_, err = kms.NewKey(ended(t), keyring.PurposeWriter, nil)
 		require.Error(t, err)
 		_, _, err = kms.NewPair(ended(t), keyring.PurposeData, nil)

@@ -184,7 +184,7 @@ func (a *Accounts) CreateAccount(ctx context.Context, identity string, owner acc
 	return nil
 }
 
-// PutConsent replaces a consent of an active account.
+// PutConsent replaces a consent of an active account by a later one.
 func (a *Accounts) PutConsent(ctx context.Context, user access.UserID, purpose access.Purpose, c access.Consent) error {
 	if err := a.Hook.before(ctx, "put consent"); err != nil {
 		return err
@@ -192,7 +192,7 @@ func (a *Accounts) PutConsent(ctx context.Context, user access.UserID, purpose a
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	owner, ok := a.documents[access.OwnerKey(user)].(access.Owner)
-	if !ok || owner.State != access.Active {
+	if before, said := owner.Consents[purpose]; !ok || owner.State != access.Active || said && !before.Time.Before(c.Time) {
 		return a.Conflict
 	}
 	owner.Consents = maps.Clone(owner.Consents)
@@ -242,7 +242,11 @@ func (k *KMS) Unwrap(ctx context.Context, purpose string, encryptionContext map[
 	if !ok {
 		return nil, errPurpose
 	}
-	return wrapping.Open(nil, nil, blob, associated(encryptionContext))
+	key, err := wrapping.Open(nil, nil, blob, associated(encryptionContext))
+	if err != nil {
+		return nil, keyring.ErrAltered
+	}
+	return key, nil
 }
 
 // NewKey returns 32 random bytes, wrapped.
