@@ -1,14 +1,13 @@
 package e2e
 
 import (
+	"crypto/rand"
 	"encoding/json"
 	"io"
 	"maps"
 	"net/http"
 	"strings"
 	"testing"
-
-	"crypto/rand"
 
 	"github.com/stretchr/testify/require"
 

@@ -29,16 +29,16 @@ import (
 
 // everything is all that the local AWS keeps, by place: each item of each table,
 // each version of each object, each parameter, queued message, log and setting.
-// A place that was there before `known` and whose content cannot change is left
-// out; logs begin where they ended then.
-func everything(t *testing.T, s *stack.Stack, known map[string][]byte) map[string][]byte {
+// Of objects, those versions are left out that are in known, an earlier look;
+// the log groups are shown from began.
+func everything(t *testing.T, s *stack.Stack, began time.Time, known map[string][]byte) map[string][]byte {
 	t.Helper()
 	found := map[string][]byte{}
 	fromTables(t, s, found)
 	fromBuckets(t, s, found, known)
 	fromParameters(t, s, found)
 	fromQueues(t, s, found)
-	fromLogs(t, s, found)
+	fromLogs(t, s, began, found)
 	_, settings := request(t, s, http.MethodGet, "lambda", "/2015-03-31/functions/", "", nil)
 	found["lambda"] = settings
 	return found
@@ -199,7 +199,7 @@ func fromQueues(t *testing.T, s *stack.Stack, found map[string][]byte) {
 
 // fromLogs takes the files that the stack and its functions write, and what has
 // arrived in CloudWatch Logs.
-func fromLogs(t *testing.T, s *stack.Stack, found map[string][]byte) {
+func fromLogs(t *testing.T, s *stack.Stack, began time.Time, found map[string][]byte) {
 	require.NoError(t, filepath.WalkDir("../.local/logs", func(path string, entry fs.DirEntry, err error) error {
 		if err != nil || entry.IsDir() {
 			return err
@@ -214,7 +214,7 @@ func fromLogs(t *testing.T, s *stack.Stack, found map[string][]byte) {
 	}](t, s, "logs", "Logs_20140328.DescribeLogGroups", body{})
 	for _, group := range groups.LogGroups {
 		var text bytes.Buffer
-		in := body{"logGroupName": group.LogGroupName, "startTime": time.Now().Add(-time.Hour).UnixMilli()}
+		in := body{"logGroupName": group.LogGroupName, "startTime": began.UnixMilli()}
 		for range 1000 {
 			page := operation[struct {
 				Events    []struct{ Message string }

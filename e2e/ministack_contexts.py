@@ -10,6 +10,14 @@ from typing import Any
 
 from ministack.core import iam_actions
 
+PARTITION_KEY = {
+    "AccountsTable": "id",
+    "KeysTable": "owner",
+    "ReadingsTable": "owner",
+    "RequestsTable": "key",
+    "AuditEventsTable": "shard",
+}
+
 known = iam_actions.request_tag_context
 
 
@@ -19,11 +27,12 @@ def context_of(service: str, action: str, body: bytes, parameters: Any) -> dict[
     if action.startswith("kms:"):
         given = json.loads(body or b"{}").get("EncryptionContext") or {}
         context |= {f"kms:encryptioncontext:{name.lower()}": value for name, value in given.items()}
-    if action in ("dynamodb:PutItem", "dynamodb:TransactWriteItems"):
+    if action in ("dynamodb:PutItem", "dynamodb:UpdateItem", "dynamodb:TransactWriteItems"):
         request = json.loads(body)
-        puts = [request] if "Item" in request else [item["Put"] for item in request["TransactItems"]]
-        # `owner` is the partition key of the tables whose items have one.
-        context["dynamodb:leadingkeys"] = [put["Item"]["owner"]["S"] for put in puts if "owner" in put["Item"]]
+        writes = [item["Put"] for item in request["TransactItems"]] if "TransactItems" in request else [request]
+        context["dynamodb:leadingkeys"] = [
+            (write.get("Item") or write["Key"])[PARTITION_KEY[write["TableName"]]]["S"] for write in writes
+        ]
     return context
 
 

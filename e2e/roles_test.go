@@ -25,8 +25,6 @@ import (
 	kmstypes "github.com/aws/aws-sdk-go-v2/service/kms/types"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	s3types "github.com/aws/aws-sdk-go-v2/service/s3/types"
-	"github.com/aws/aws-sdk-go-v2/service/ssm"
-	ssmtypes "github.com/aws/aws-sdk-go-v2/service/ssm/types"
 	"github.com/aws/aws-sdk-go-v2/service/sts"
 	"github.com/aws/smithy-go"
 	"github.com/stretchr/testify/require"
@@ -34,7 +32,6 @@ import (
 
 	"fitvault/e2e/stack"
 	"fitvault/guard/contract"
-	"fitvault/shared/keyring"
 )
 
 // Roles, by their logical ids in template.yaml.
@@ -225,16 +222,6 @@ func (e enforced) as(t *testing.T, role string) aws.Config {
 	return config
 }
 
-// attempt is something that one may try with a role's credentials, and the roles
-// that may.
-type attempt struct {
-	name string
-	may  []string
-	try  func(ctx context.Context, c aws.Config) error
-}
-
-func none(attempt any, err error) error { return err }
-
 // TestRoles: each role of template.yaml, assumed where roles are enforced, can do
 // what its function needs and is refused all else.
 //
@@ -260,176 +247,4 @@ func TestRoles(t *testing.T) {
 			}
 		})
 	}
-}
-
-func (e enforced) attemptsOnKeys(t *testing.T) []attempt {
-	t.Helper()
-	ctx := t.Context()
-	root := kms.NewFromConfig(e.root.AWS())
-	data, service, writer, enrolment := e.arns["DataKey.Arn"], e.arns["ServiceKey.Arn"], e.arns["WriterKey.Arn"], e.arns["EnrolmentKey.Arn"]
-	of := func(purpose string) map[string]string { return keyring.Context(deployment, "some-key", purpose) }
-	pair, err := root.GenerateDataKeyPairWithoutPlaintext(ctx, &kms.GenerateDataKeyPairWithoutPlaintextInput{
-		KeyId: &data, KeyPairSpec: kmstypes.DataKeyPairSpecEccNistP256, EncryptionContext: of("data")})
-	require.NoError(t, err)
-	wrapped := map[string][]byte{"data": pair.PrivateKeyCiphertextBlob}
-	for purpose, key := range map[string]string{"requests": service, "pages": service, "writer": writer} {
-		made, err := root.GenerateDataKeyWithoutPlaintext(ctx, &kms.GenerateDataKeyWithoutPlaintextInput{KeyId: &key, KeySpec: kmstypes.DataKeySpecAes256, EncryptionContext: of(purpose)})
-		require.NoError(t, err)
-		wrapped[purpose] = made.CiphertextBlob
-	}
-
-	decrypt := func(name, key string, blob []byte, encryptionContext map[string]string, may ...string) attempt {
-		return attempt{"decrypt " + name, may, func(ctx context.Context, c aws.Config) error {
-			return none(kms.NewFromConfig(c).Decrypt(ctx, &kms.DecryptInput{KeyId: &key, CiphertextBlob: blob, EncryptionContext: encryptionContext}))
-		}}
-	}
-	generate := func(key, purpose string, may ...string) attempt {
-		return attempt{"make a key of purpose " + purpose, may, func(ctx context.Context, c aws.Config) error {
-			return none(kms.NewFromConfig(c).GenerateDataKeyWithoutPlaintext(ctx, &kms.GenerateDataKeyWithoutPlaintextInput{
-				KeyId: &key, KeySpec: kmstypes.DataKeySpecAes256, EncryptionContext: of(purpose)}))
-		}}
-	}
-	attempts := []attempt{
-		decrypt("an owner's private key", data, wrapped["data"], of("data"), readings),
-		decrypt("an owner's private key without a context", data, wrapped["data"], nil),
-		decrypt("an owner's private key as of another deployment", data, wrapped["data"], keyring.Context("another", "some-key", "data")),
-		decrypt("an owner's private key as for pages", data, wrapped["data"], of("pages")),
-		decrypt("an owner's private key as for requests", data, wrapped["data"], of("requests")),
-		decrypt("an owner's private key as a writer key", data, wrapped["data"], of("writer")),
-		decrypt("the requests key", service, wrapped["requests"], of("requests"), ingest),
-		decrypt("the requests key without a context", service, wrapped["requests"], nil),
-		decrypt("the pages key", service, wrapped["pages"], of("pages"), readings),
-		decrypt("a writer key", writer, wrapped["writer"], of("writer"), ingest, readings),
-		decrypt("a writer key without a context", writer, wrapped["writer"], nil),
-		generate(service, "requests", keykeeper),
-		generate(service, "pages", keykeeper),
-		generate(writer, "writer", keykeeper),
-		generate(data, "data"),
-		generate(service, "writer"),
-		{"make an owner's key pair", []string{enrol}, func(ctx context.Context, c aws.Config) error {
-			return none(kms.NewFromConfig(c).GenerateDataKeyPairWithoutPlaintext(ctx, &kms.GenerateDataKeyPairWithoutPlaintextInput{
-				KeyId: &data, KeyPairSpec: kmstypes.DataKeyPairSpecEccNistP256, EncryptionContext: of("data")}))
-		}},
-		{"make an owner's key pair and see it", nil, func(ctx context.Context, c aws.Config) error {
-			return none(kms.NewFromConfig(c).GenerateDataKeyPair(ctx, &kms.GenerateDataKeyPairInput{
-				KeyId: &data, KeyPairSpec: kmstypes.DataKeyPairSpecEccNistP256, EncryptionContext: of("data")}))
-		}},
-		{"sign an enrolment", []string{enrol}, func(ctx context.Context, c aws.Config) error {
-			return none(kms.NewFromConfig(c).Sign(ctx, &kms.SignInput{KeyId: &enrolment, Message: []byte("statement"),
-				MessageType: kmstypes.MessageTypeRaw, SigningAlgorithm: kmstypes.SigningAlgorithmSpecEcdsaSha256}))
-		}},
-		{"see the enrolment key's public half", []string{ingest}, func(ctx context.Context, c aws.Config) error {
-			return none(kms.NewFromConfig(c).GetPublicKey(ctx, &kms.GetPublicKeyInput{KeyId: &enrolment}))
-		}},
-	}
-	for name, key := range map[string]string{"data": data, "requests": service, "writer": writer} {
-		attempts = append(attempts,
-			attempt{"see a new key of purpose " + name, nil, func(ctx context.Context, c aws.Config) error {
-				return none(kms.NewFromConfig(c).GenerateDataKey(ctx, &kms.GenerateDataKeyInput{KeyId: &key, KeySpec: kmstypes.DataKeySpecAes256, EncryptionContext: of(name)}))
-			}},
-			attempt{"wrap a key of one's own for purpose " + name, nil, func(ctx context.Context, c aws.Config) error {
-				return none(kms.NewFromConfig(c).Encrypt(ctx, &kms.EncryptInput{KeyId: &key, Plaintext: make([]byte, 32), EncryptionContext: of(name)}))
-			}},
-			attempt{"wrap a key again for purpose " + name, nil, func(ctx context.Context, c aws.Config) error {
-				return none(kms.NewFromConfig(c).ReEncrypt(ctx, &kms.ReEncryptInput{SourceKeyId: &key, DestinationKeyId: &key, CiphertextBlob: wrapped[name],
-					SourceEncryptionContext: of(name), DestinationEncryptionContext: of(name)}))
-			}},
-			attempt{"change the policy of the key for purpose " + name, nil, func(ctx context.Context, c aws.Config) error {
-				return none(kms.NewFromConfig(c).PutKeyPolicy(ctx, &kms.PutKeyPolicyInput{KeyId: &key, Policy: aws.String(`{"Version":"2012-10-17","Statement":[]}`)}))
-			}},
-			attempt{"grant the use of the key for purpose " + name, nil, func(ctx context.Context, c aws.Config) error {
-				return none(kms.NewFromConfig(c).CreateGrant(ctx, &kms.CreateGrantInput{KeyId: &key, GranteePrincipal: aws.String("arn:aws:iam::000000000000:role/" + enrol),
-					Operations: []kmstypes.GrantOperation{kmstypes.GrantOperationDecrypt}}))
-			}},
-			attempt{"destroy the key for purpose " + name, nil, func(ctx context.Context, c aws.Config) error {
-				return none(kms.NewFromConfig(c).ScheduleKeyDeletion(ctx, &kms.ScheduleKeyDeletionInput{KeyId: &key}))
-			}},
-		)
-	}
-	return attempts
-}
-
-func (e enforced) attemptsOnStores(t *testing.T) []attempt {
-	t.Helper()
-	text := func(s string) types.AttributeValue { return &types.AttributeValueMemberS{Value: s} }
-	type item = map[string]types.AttributeValue
-	var attempts []attempt
-	add := func(name string, may []string, try func(ctx context.Context, c aws.Config) error) {
-		attempts = append(attempts, attempt{name, may, try})
-	}
-	all := func(roles ...string) []string { return roles }
-	for _, table := range []struct {
-		name, hash        string // hash is its partition key
-		key               item
-		get, query, batch []string
-		put, update       []string
-	}{
-		{name: "ReadingsTable", hash: "owner", key: item{"owner": text("ada"), "item": text("x")}, get: all(readings), query: all(readings), put: all(ingest)},
-		{name: "AccountsTable", hash: "id", key: item{"id": text("user#ada"), "document": text("owner")}, batch: all(ingest, readings, enrol), put: all(enrol), update: all(enrol)},
-		{name: "KeysTable", hash: "owner", key: item{"owner": text("service"), "key": text("x")}, get: all(ingest, readings), put: all(enrol, keykeeper)},
-		{name: "KeysTable", hash: "owner", key: item{"owner": text("ada"), "key": text("x")}, get: all(ingest, readings), put: all(enrol)},
-		{name: "RequestsTable", hash: "key", key: item{"key": text("x")}, get: all(ingest), put: all(ingest)},
-		{name: "AuditEventsTable", hash: "shard", key: item{"shard": text("x"), "id": text("x")}, put: all(ingest, readings, enrol)},
-	} {
-		name, key := aws.String(table.name), table.key
-		add("get an item of "+table.name, table.get, func(ctx context.Context, c aws.Config) error {
-			return none(dynamodb.NewFromConfig(c).GetItem(ctx, &dynamodb.GetItemInput{TableName: name, Key: key}))
-		})
-		add("get items of "+table.name+" in a batch", table.batch, func(ctx context.Context, c aws.Config) error {
-			return none(dynamodb.NewFromConfig(c).BatchGetItem(ctx, &dynamodb.BatchGetItemInput{RequestItems: map[string]types.KeysAndAttributes{table.name: {Keys: []item{key}}}}))
-		})
-		add("query "+table.name, table.query, func(ctx context.Context, c aws.Config) error {
-			return none(dynamodb.NewFromConfig(c).Query(ctx, &dynamodb.QueryInput{TableName: name, KeyConditionExpression: aws.String("#h = :h"),
-				ExpressionAttributeNames: map[string]string{"#h": table.hash}, ExpressionAttributeValues: item{":h": key[table.hash]}}))
-		})
-		add("scan "+table.name, nil, func(ctx context.Context, c aws.Config) error {
-			return none(dynamodb.NewFromConfig(c).Scan(ctx, &dynamodb.ScanInput{TableName: name}))
-		})
-		add("put an item into "+table.name, table.put, func(ctx context.Context, c aws.Config) error {
-			return none(dynamodb.NewFromConfig(c).PutItem(ctx, &dynamodb.PutItemInput{TableName: name, Item: key}))
-		})
-		add("put an item into "+table.name+" in a transaction", table.put, func(ctx context.Context, c aws.Config) error {
-			return none(dynamodb.NewFromConfig(c).TransactWriteItems(ctx, &dynamodb.TransactWriteItemsInput{
-				TransactItems: []types.TransactWriteItem{{Put: &types.Put{TableName: name, Item: key}}}}))
-		})
-		add("put items into "+table.name+" in a batch", nil, func(ctx context.Context, c aws.Config) error {
-			return none(dynamodb.NewFromConfig(c).BatchWriteItem(ctx, &dynamodb.BatchWriteItemInput{
-				RequestItems: map[string][]types.WriteRequest{table.name: {{PutRequest: &types.PutRequest{Item: key}}}}}))
-		})
-		add("update an item of "+table.name, table.update, func(ctx context.Context, c aws.Config) error {
-			return none(dynamodb.NewFromConfig(c).UpdateItem(ctx, &dynamodb.UpdateItemInput{TableName: name, Key: key,
-				UpdateExpression: aws.String("SET a = :a"), ExpressionAttributeValues: item{":a": text("x")}}))
-		})
-		add("delete an item of "+table.name, nil, func(ctx context.Context, c aws.Config) error {
-			return none(dynamodb.NewFromConfig(c).DeleteItem(ctx, &dynamodb.DeleteItemInput{TableName: name, Key: key}))
-		})
-		add("delete "+table.name, nil, func(ctx context.Context, c aws.Config) error {
-			return none(dynamodb.NewFromConfig(c).DeleteTable(ctx, &dynamodb.DeleteTableInput{TableName: name}))
-		})
-	}
-
-	object := func(c aws.Config) *s3.Client {
-		return s3.NewFromConfig(c, func(o *s3.Options) { o.UsePathStyle = true })
-	}
-	bucket, id := aws.String("documents"), aws.String("x")
-	add("put a document", all(ingest), func(ctx context.Context, c aws.Config) error {
-		return none(object(c).PutObject(ctx, &s3.PutObjectInput{Bucket: bucket, Key: id, Body: strings.NewReader("x")}))
-	})
-	add("get a document", all(readings), func(ctx context.Context, c aws.Config) error {
-		return none(object(c).GetObject(ctx, &s3.GetObjectInput{Bucket: bucket, Key: id}))
-	})
-	add("list documents", nil, func(ctx context.Context, c aws.Config) error {
-		return none(object(c).ListObjectsV2(ctx, &s3.ListObjectsV2Input{Bucket: bucket}))
-	})
-	add("delete a document", nil, func(ctx context.Context, c aws.Config) error {
-		return none(object(c).DeleteObject(ctx, &s3.DeleteObjectInput{Bucket: bucket, Key: id}))
-	})
-	parameter := aws.String("/" + deployment + "/token-keys")
-	add("write the token keys", all(keykeeper), func(ctx context.Context, c aws.Config) error {
-		return none(ssm.NewFromConfig(c).PutParameter(ctx, &ssm.PutParameterInput{Name: parameter, Value: aws.String("x"), Type: ssmtypes.ParameterTypeString, Overwrite: aws.Bool(true)}))
-	})
-	add("read the token keys", all(ingest, readings, enrol), func(ctx context.Context, c aws.Config) error {
-		return none(ssm.NewFromConfig(c).GetParameter(ctx, &ssm.GetParameterInput{Name: parameter}))
-	})
-	return attempts
 }

@@ -405,6 +405,17 @@ func TestSwappedKey(t *testing.T) {
 			}
 		})
 	}
+	t.Run("a service key that was exchanged", func(t *testing.T) {
+		for resource, body := range map[string]string{readings: point(one, "beats/min"), recordings: run} {
+			w := newWorld(t)
+			w.keys.Store = keyringtest.Store{}
+			w.keys.Make(t, keyring.RequestsKeyName, keyring.PurposeRequests, keyring.Context("fitvault", "another", keyring.PurposeRequests))
+			w.refused(t, w.post(resource, body), fault.Internal)
+			w.requireNothing(t)
+			require.Len(t, w.Audit.Events(), 1)
+			require.Equal(t, auditlog.Alarm, w.Audit.Events()[0].Outcome)
+		}
+	})
 	t.Run("with an audit log that refuses the alarm it is 503", func(t *testing.T) {
 		w := newWorld(t)
 		w.keys.Enrol(t, w.Ada.String(), "key-of-ada", w.Time, func(e *keyring.Enrolled) { e.Signature = nil })

@@ -22,6 +22,8 @@ import (
 	"fitvault/shared/edge/edgetest"
 	"fitvault/shared/fault"
 	"fitvault/shared/intake/intaketest"
+	"fitvault/shared/keyring"
+	"fitvault/shared/keyring/keyringtest"
 	"fitvault/shared/openmhealth/generate"
 	"fitvault/shared/reading"
 )
@@ -439,6 +441,46 @@ func TestAltered(t *testing.T) {
 			return nil
 		}
 		w.refused(t, w.listReadings(), fault.Unavailable)
+	})
+}
+
+// TestAlteredKeys: a key that somebody else has put into the Keys table is no
+// outage.
+func TestAlteredKeys(t *testing.T) {
+	w := newWorld(t)
+	w.send(t, point("a", "2026-05-04T10:00:00Z"))
+	entry := w.record(t, monday)
+	all := []eventOf{w.listReadings(), w.listRecordings(), w.getRecording(entry.ID)}
+	good, err := w.keys.Store.OwnerKey(t.Context(), w.Ada.String(), "key-of-ada")
+	require.NoError(t, err)
+	bens, err := w.keys.Store.OwnerKey(t.Context(), w.Ben.String(), "key-of-ben")
+	require.NoError(t, err)
+
+	t.Run("an owner's", func(t *testing.T) {
+		w.start(t)
+		w.keys.Store.SetOwnerKey(w.Ada.String(), "key-of-ada", keyring.Enrolled{Statement: good.Statement, Signature: good.Signature, Wrapped: bens.Wrapped})
+		for _, e := range all {
+			w.alarmed(t, e)
+		}
+		w.keys.Store.SetOwnerKey(w.Ada.String(), "key-of-ada", good)
+		for _, e := range all {
+			require.Equal(t, 200, w.do(t, e).StatusCode)
+		}
+	})
+	t.Run("the page tokens'", func(t *testing.T) {
+		w.keys.Store = keyringtest.Store{}
+		w.keys.Make(t, keyring.PagesKeyName, keyring.PurposePages, keyring.Context(deployment, "another", keyring.PurposePages))
+		w.start(t)
+		for _, e := range all {
+			w.alarmed(t, e)
+		}
+	})
+	t.Run("that keykeeper has not made yet is an outage", func(t *testing.T) {
+		w.keys.Store = keyringtest.Store{}
+		w.start(t)
+		for _, e := range all {
+			w.refused(t, e, fault.Unavailable)
+		}
 	})
 }
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from launcher import environments, prerequisites, processes, services, stackfile, state
-from launcher.layout import HERE, STACK, Layout, base_environ, default
+from launcher.layout import STACK, Layout, default
 from launcher.progress import Trouble, say
 
 
@@ -80,16 +80,14 @@ def with_packages(layout: Layout) -> None:
         return
     if "test" in environments.stale(layout):
         environments.set_up(layout, ["test"])
-    environ = base_environ(layout) | {"PYTHONPATH": str(HERE)}
-    os.execve(python, [str(python), "-m", "launcher", *sys.argv[1:]], environ)
+    os.execve(python, [str(python), "-m", "launcher", *sys.argv[1:]], os.environ)
 
 
 def setup(layout: Layout, _: argparse.Namespace) -> int:
+    prerequisites.check(thorough=bool(environments.stale(layout)))
     if environments.stale(layout):
         with alone(layout):
-            if environments.stale(layout):
-                prerequisites.check()
-                environments.set_up(layout)
+            environments.set_up(layout)
     return 0
 
 

@@ -1,5 +1,6 @@
 """What must be on the machine before anything is fetched or started."""
 
+import os
 import re
 import shutil
 import subprocess
@@ -41,13 +42,23 @@ TOOLS = (
 )
 
 
+def output(command: list[str]) -> str:
+    """What a command prints, or nothing where it fails."""
+    try:
+        environ = os.environ | {"MAVEN_OPTS": "-XX:-UsePerfData"}  # else it writes to /tmp
+        result = subprocess.run(command, env=environ, capture_output=True, text=True, timeout=60)
+    except (OSError, subprocess.TimeoutExpired):
+        return ""
+    text = re.sub(r"\x1b\[[0-9;]*m", "", result.stdout + result.stderr)  # Maven's output has colours
+    return text if result.returncode == 0 else ""
+
+
 def missing(
     tools: tuple[Tool, ...] = TOOLS,
     find: Callable[[str], str | None] = shutil.which,
-    ask: Callable[[list[str]], str] | None = None,
+    ask: Callable[[list[str]], str] = output,
 ) -> list[str]:
     """One line for each tool that is missing, does not run, or is too old, with the way to get it."""
-    ask = ask or output
     lines = []
     if sys.version_info[:2] != (3, 13):
         lines.append("Python 3.13: run localstack/stack, which looks for one")
@@ -63,22 +74,13 @@ def missing(
     return lines
 
 
-def output(command: list[str]) -> str:
-    """What a command prints, or nothing where it fails."""
-    try:
-        result = subprocess.run(command, capture_output=True, text=True, timeout=60)
-    except (OSError, subprocess.TimeoutExpired):
-        return ""
-    text = re.sub(r"\x1b\[[0-9;]*m", "", result.stdout + result.stderr)  # Maven's output has colours
-    return text if result.returncode == 0 else ""
-
-
 def version(text: str) -> tuple[int, ...] | None:
     """The first version number in a text."""
     found = re.search(r"(\d+(?:\.\d+)*)", text)
     return tuple(int(part) for part in found[1].split(".")) if found else None
 
 
-def check() -> None:
-    if lines := missing():
+def check(thorough: bool) -> None:
+    """Raises Trouble where something is missing; whether it runs and is new enough is tried where `thorough`."""
+    if lines := missing(ask=output if thorough else lambda _: "9999"):
         raise Trouble("These are missing; the way to get each stands beside it:\n  " + "\n  ".join(lines))

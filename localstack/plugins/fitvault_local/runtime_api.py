@@ -42,6 +42,13 @@ class InitError(Exception):
     """The bootstrap ended, or reported an error, before it asked for an event. The text is the error as JSON."""
 
 
+class Server(ThreadingHTTPServer):
+    daemon_threads = True
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """A bootstrap that was killed drops its connection: no news."""
+
+
 class Sandbox:
     """One run of a bootstrap and the API server that it talks to. After its process ended it is of no more use."""
 
@@ -52,8 +59,7 @@ class Sandbox:
         self._ended = threading.Event()
         self._end = b""  # why the process ended, once it has
         self._ready: Future[None] = Future()
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
-        self._server.daemon_threads = True
+        self._server = Server(("127.0.0.1", 0), self._handler())
         threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True).start()
         self._process: subprocess.Popen[bytes] | None = None
         spawned = threading.Event()
