@@ -234,6 +234,24 @@ func TestJSONTestSuite(t *testing.T) {
 	require.Empty(t, list(t, p, "/users/me/readings"))
 }
 
+// TestNotUTF8: what is not UTF-8 arrives as it is and is refused; a gateway that
+// mended it would have something stored that nobody sent.
+func TestNotUTF8(t *testing.T) {
+	p := stack.Open(t).Newcomer(t)
+	good := point(openmhealth.Served[0], 1, `{}`)
+	for name, body := range map[string]string{
+		"a byte of no character": strings.Replace(good, "0000", "\xff000", 1),
+		"a lone surrogate":       strings.Replace(good, "0000", "\xed\xa0\x80", 1),
+		"an overlong form":       strings.Replace(good, "0000", "\xc0\xaf", 1),
+		"a byte order mark":      "\xef\xbb\xbf" + good,
+		"UTF-16":                 "\xff\xfe[\x00]\x00",
+		"UTF-7":                  "+AFs-+AF0-",
+	} {
+		a := p.Do(t, http.MethodPost, "/users/me/readings", []byte(body), "Content-Type", "application/json")
+		require.Equal(t, http.StatusBadRequest, a.Status, name)
+	}
+}
+
 // TestRecordings: each real file is taken or refused as shared/tcx is held
 // against libxml2 for; what is taken comes back byte for byte, and its
 // trackpoints are counted by another parser.

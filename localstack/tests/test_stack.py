@@ -166,6 +166,8 @@ def test_public_routes_need_nothing(api: Api) -> None:
     answer = api("/health", Authorization=None, x_api_key=None)
     assert (answer.status_code, answer.json()) == (200, {"status": "ok"})
     assert "openapi" in api("/openapi.json", Authorization=None, x_api_key=None).json()
+    for accept in ("application/json", TCX, "*/*"):
+        assert api("/health", Authorization=None, x_api_key=None, Accept=accept).json() == {"status": "ok"}, accept
 
 
 @pytest.fixture

@@ -96,8 +96,25 @@ def object_store() -> None:
     provider.DEFAULT_S3_TMP_DIR = os.environ["S3_DIR"]
 
 
+def mock_answers() -> None:
+    """The import of an API drops an integration response's contentHandling; the template's mocks say CONVERT_TO_TEXT."""
+    from localstack.services.apigateway.next_gen.execute_api.handlers.integration_response import (
+        IntegrationResponseHandler,
+    )
+
+    convert = IntegrationResponseHandler.convert_body
+
+    def convert_body(context: Any, body: bytes, content_handling: Any) -> bytes | str:
+        if context.integration["type"] == "MOCK":
+            content_handling = "CONVERT_TO_TEXT"
+        return convert(context, body, content_handling)
+
+    IntegrationResponseHandler.convert_body = staticmethod(convert_body)
+
+
 @hooks.on_infra_start(name="fitvault-repairs")
 def install() -> None:
+    mock_answers()
     object_store()
     log_groups()
     rest_api_updates()
