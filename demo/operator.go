@@ -74,7 +74,7 @@ func (d *demo) lookBehind(ctx context.Context, began time.Time) error {
 	d.block(parts)
 	d.heading(fmt.Sprintf("The recording's index entry: %s, %s bytes, of the same form", intake.RecordItem(d.entry.ID), grouped(len(index))))
 	d.block(dump(index, 4*16))
-	d.note("  Who runs the database, or has a backup of it, learns whose, when and how much from this, and no value.")
+	d.note("  Who runs the database, or has a backup of it, learns which account, when and how much from this; not whose it is, and no value.")
 	d.heading("Audit events of this run, written before their effects")
 	d.block(eventTable(events, d.user))
 	return nil

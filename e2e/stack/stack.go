@@ -31,18 +31,12 @@ const patience = 30 * time.Second
 // Stack is .local/stack.json. Secrets are in it, so it prints as [redacted].
 type Stack struct {
 	redact.Mark
-	API      string `json:"api"`       // base URL, with /v1
-	APIKey   string `json:"api_key"`   // of the client app
-	UserPool string `json:"user_pool"` // id
-	Clients  map[string]struct {
+	API     string `json:"api"`     // base URL, with /v1
+	APIKey  string `json:"api_key"` // of the client app
+	Clients map[string]struct {
 		ID     string `json:"id"`
 		APIKey string `json:"api_key"`
 	} `json:"clients"`
-	Users map[string]struct {
-		ID    string `json:"id"`   // "" before the first consent
-		Name  string `json:"name"` // in the user pool
-		Token string `json:"access_token"`
-	} `json:"users"`
 	Endpoints struct {
 		AWS     string `json:"aws"`
 		Cognito string `json:"cognito"`

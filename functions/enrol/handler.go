@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"io"
 	"net/http"
@@ -77,13 +76,7 @@ func answer(w http.ResponseWriter, owner access.Owner) error {
 	if !c.Time.IsZero() {
 		a.Time = c.Time.UTC().Format(time.RFC3339Nano)
 	}
-	b, err := json.Marshal(a)
-	if err != nil {
-		return fault.Wrap(fault.Internal, "answer cannot be encoded", err)
-	}
-	w.Header().Set("Content-Type", "application/json")
-	_, err = w.Write(b)
-	return err
+	return edge.WriteJSON(w, http.StatusOK, a)
 }
 
 func (h handler) getConsent(w http.ResponseWriter, r *http.Request, c *edge.Call) error {

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"net/http"
 
@@ -46,7 +45,7 @@ func (h handler) postReadings(w http.ResponseWriter, r *http.Request, c *edge.Ca
 			answer.Results[i] = result{Index: v.Index, Status: "invalid", Pointer: &v.Pointer, Rule: v.Rule}
 		}
 	}
-	return writeJSON(w, http.StatusOK, answer)
+	return edge.WriteJSON(w, http.StatusOK, answer)
 }
 
 // result is one record's verdict on the wire. Pointer is present, even if it is
@@ -69,7 +68,7 @@ func (h handler) postRecording(w http.ResponseWriter, r *http.Request, c *edge.C
 		return alarmed(r.Context(), c, err)
 	}
 	w.Header().Set("Location", "/v1/users/"+c.Owner.User.String()+"/recordings/"+e.ID)
-	return writeJSON(w, http.StatusCreated, map[string]any{
+	return edge.WriteJSON(w, http.StatusCreated, map[string]any{
 		"id": e.ID, "sport": e.Sport, "start": e.Start, "end": e.End, "trackpoints": e.Trackpoints})
 }
 
@@ -97,31 +96,15 @@ func newRequest(r *http.Request, c *edge.Call) (intake.Request, error) {
 	}, nil
 }
 
-// idempotencyKey is one printable ASCII text of at most 255 characters, as
-// draft-ietf-httpapi-idempotency-key-header's examples; "" where there is none.
+// idempotencyKey is a text of 1 to 255 characters; "" where there is none. The
+// edge has seen to it that there is one at most, in printable ASCII.
 func idempotencyKey(h http.Header) (string, error) {
 	values := h.Values("Idempotency-Key")
 	if len(values) == 0 {
 		return "", nil
 	}
-	if len(values) > 1 || len(values[0]) == 0 || len(values[0]) > 255 {
-		return "", fault.New(fault.BadRequest, "idempotency key is repeated, empty or too long")
-	}
-	for _, b := range []byte(values[0]) {
-		if b < 0x20 || b > 0x7e {
-			return "", fault.New(fault.BadRequest, "idempotency key is not printable ASCII")
-		}
+	if values[0] == "" || len(values[0]) > 255 {
+		return "", fault.New(fault.BadRequest, "idempotency key is empty or too long")
 	}
 	return values[0], nil
-}
-
-func writeJSON(w http.ResponseWriter, status int, v any) error {
-	b, err := json.Marshal(v)
-	if err != nil {
-		return fault.Wrap(fault.Internal, "answer cannot be encoded", err)
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(status)
-	_, err = w.Write(b)
-	return err
 }

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"net/http"
@@ -267,20 +266,8 @@ func (h handler) collect(ctx context.Context, c *edge.Call, l *list, first, end 
 
 // writePage answers {"items": […], "next_page_token": "…"}; no token on the last page.
 func writePage(w http.ResponseWriter, items []json.RawMessage, next string) error {
-	return writeJSON(w, struct {
+	return edge.WriteJSON(w, http.StatusOK, struct {
 		Items []json.RawMessage `json:"items"`
 		Next  string            `json:"next_page_token,omitempty"`
 	}{items, next})
-}
-
-func writeJSON(w http.ResponseWriter, v any) error {
-	var b bytes.Buffer
-	e := json.NewEncoder(&b)
-	e.SetEscapeHTML(false) // a "<" would take seven bytes of the 6 MB
-	if err := e.Encode(v); err != nil {
-		return fault.Wrap(fault.Internal, "answer cannot be encoded", err)
-	}
-	w.Header().Set("Content-Type", "application/json")
-	_, err := w.Write(b.Bytes())
-	return err
 }

@@ -188,5 +188,5 @@ func (h handler) getRecording(w http.ResponseWriter, r *http.Request, c *edge.Ca
 		Points    []json.RawMessage `json:"trackpoints"`
 		Next      string            `json:"next_page_token,omitempty"`
 	}{e.ID, e.Sport, e.Start, e.End, e.Size, e.MediaType, e.Trackpoints, points, next}
-	return writeJSON(w, answer)
+	return edge.WriteJSON(w, http.StatusOK, answer)
 }

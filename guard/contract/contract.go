@@ -30,8 +30,7 @@ type Routes map[string]Route
 // Template is template.yaml as far as tests read it. CloudFormation's short
 // tags (!Ref X, !GetAtt X.Arn) come as their plain arguments.
 type Template struct {
-	Parameters map[string]any      `yaml:"Parameters"`
-	Resources  map[string]Resource `yaml:"Resources"`
+	Resources map[string]Resource `yaml:"Resources"`
 }
 
 // Resource is one resource.

@@ -9,7 +9,7 @@ import (
 )
 
 // Audit writes an event before its effect. It fills ID, Time, Request,
-// Function and Action, and, where they are empty, Caller, Client, Owner,
+// Function, Action, Caller and Client, and, where they are empty, Owner,
 // Reasons and Outcome (Allowed); the handler gives counts and ids of things.
 // Without a durable event it returns a fault.Unavailable, and the request ends
 // as 503 whatever the handler does then.
@@ -41,14 +41,9 @@ func (c *Call) write(ctx context.Context, e auditlog.Event) error {
 		return err
 	}
 	e.ID, e.Time, e.Request, e.Function, e.Action = id, now, c.RequestID, config.Function, string(c.route.Action)
-	if e.Caller == "" {
-		e.Caller = c.Principal.User.String()
-	}
+	e.Client, e.Caller = c.Principal.Client, c.Principal.User.String()
 	if e.Caller == "" { // before enrolment: the same for all attempts of one person
 		e.Caller = access.IdentityKey(c.Principal.Issuer, c.Principal.Subject)
-	}
-	if e.Client == "" {
-		e.Client = c.Principal.Client
 	}
 	if e.Owner == "" {
 		e.Owner = c.Owner.User.String()

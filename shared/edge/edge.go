@@ -55,10 +55,10 @@ type Parameter struct {
 	Repeat bool // may be given several times; otherwise twice is 400
 }
 
-// BinaryTypes are the media types that are answered as base64, which the gateway
+// binaryTypes are the media types that are answered as base64, which the gateway
 // undoes for whoever accepts one of them first. They are among the template's
 // BinaryMediaTypes; JSON, which comes in as base64 too, is answered as text.
-var BinaryTypes = []string{"application/vnd.garmin.tcx+xml"}
+var binaryTypes = []string{"application/vnd.garmin.tcx+xml"}
 
 // Config is what a Guard needs; every member is required.
 type Config struct {

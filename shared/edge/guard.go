@@ -160,7 +160,7 @@ func (c *Call) handle(ctx context.Context, h headers) (events.APIGatewayProxyRes
 // the first media type of Accept is the document's.
 func encodeBinary(answer events.APIGatewayProxyResponse, h headers) (events.APIGatewayProxyResponse, error) {
 	sent, _, _ := mime.ParseMediaType(http.Header(answer.MultiValueHeaders).Get("Content-Type"))
-	if !slices.Contains(BinaryTypes, sent) {
+	if !slices.Contains(binaryTypes, sent) {
 		return answer, nil
 	}
 	first, _, _ := strings.Cut(h.joined("Accept"), ",")

@@ -219,14 +219,14 @@ func TestANewcomerGivesConsent(t *testing.T) {
 		require.True(t, c.Principal.User.IsZero())
 		require.True(t, c.Owner.User.IsZero())
 		require.Equal(t, "collection", c.Param("purpose"))
-		if err := c.Audit(r.Context(), auditlog.Event{Caller: id.String(), Owner: id.String()}); err != nil {
+		if err := c.Audit(r.Context(), auditlog.Event{Owner: id.String()}); err != nil {
 			return err
 		}
 		return good(rw, r, c)
 	}
 	w.allowed(t, w.put("cara"))
 	event := w.Audit.Events()[0]
-	require.Equal(t, id.String(), event.Caller)
+	require.Equal(t, access.IdentityKey(edgetest.Issuer, "cara"), event.Caller)
 	require.Equal(t, id.String(), event.Owner)
 	require.Equal(t, []string{"newcomer-consents"}, event.Reasons)
 

@@ -11,12 +11,12 @@ package intake
 import (
 	"context"
 	"crypto/hmac"
-	"encoding/base32"
 	"io"
-	"strings"
 	"time"
 
+	"fitvault/shared/access"
 	"fitvault/shared/fault"
+	"fitvault/shared/tcx"
 	"fitvault/shared/vault"
 )
 
@@ -39,7 +39,7 @@ const (
 const MaxBlock = 320 << 10
 
 // MaxDocument is the most bytes a document may have (wire.md, "sizes").
-const MaxDocument = 4_500_000
+const MaxDocument = tcx.MaxBytes
 
 // Manifest says what was decided about one request, without any value of it.
 type Manifest struct {
@@ -210,11 +210,8 @@ func sameBody(held, m Manifest) error {
 	return nil
 }
 
-// newID returns 128 random bits as 26 characters of [a-z2-7].
+// newID returns an id of the form of a user's: 128 random bits.
 func (in *Intake) newID() (string, error) {
-	var b [16]byte
-	if _, err := io.ReadFull(in.Rand, b[:]); err != nil {
-		return "", fault.Wrap(fault.Internal, "no randomness", err)
-	}
-	return strings.ToLower(base32.StdEncoding.WithPadding(base32.NoPadding).EncodeToString(b[:])), nil
+	id, err := access.NewUserID(in.Rand)
+	return id.String(), err
 }

@@ -26,7 +26,7 @@ type Entry struct {
 	Document    string // object id of the original; not for callers
 }
 
-// entryJSON is the sealed form. Times are RFC 3339 with nanoseconds, UTC.
+// entryJSON is the sealed form. Times are RFC 3339 with nanoseconds, in the offset of the document.
 type entryJSON struct {
 	ID          string    `json:"id"`
 	Sport       string    `json:"sport"`

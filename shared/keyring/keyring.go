@@ -156,7 +156,7 @@ func (r *Ring) service(ctx context.Context, name, purpose string) ([]byte, error
 	return key, nil
 }
 
-// Requests returns the key of the manifests. Errors: fault.Unavailable.
+// Requests returns the key of the manifests. Errors: as Sealer's.
 func (r *Ring) Requests(ctx context.Context) (vault.RequestsKey, error) {
 	return hold(r, RequestsKeyName, func() (vault.RequestsKey, error) {
 		b, err := r.service(ctx, RequestsKeyName, PurposeRequests)
@@ -167,7 +167,7 @@ func (r *Ring) Requests(ctx context.Context) (vault.RequestsKey, error) {
 	})
 }
 
-// Pages returns the key of the page tokens. Errors: fault.Unavailable.
+// Pages returns the key of the page tokens. Errors: as Sealer's.
 func (r *Ring) Pages(ctx context.Context) (vault.PagesKey, error) {
 	return hold(r, PagesKeyName, func() (vault.PagesKey, error) {
 		b, err := r.service(ctx, PagesKeyName, PurposePages)
@@ -178,7 +178,7 @@ func (r *Ring) Pages(ctx context.Context) (vault.PagesKey, error) {
 	})
 }
 
-// Writer returns a month's writer key. Errors: fault.Unavailable.
+// Writer returns a month's writer key. Errors: as Sealer's.
 func (r *Ring) Writer(ctx context.Context, id string) (vault.WriterKey, error) {
 	return hold(r, WriterKeyName(id), func() (vault.WriterKey, error) {
 		b, err := r.service(ctx, WriterKeyName(id), PurposeWriter)
@@ -191,8 +191,8 @@ func (r *Ring) Writer(ctx context.Context, id string) (vault.WriterKey, error) {
 
 // Sealer returns what seals to an owner: his public key, only if enrol signed
 // it for him in this deployment, and the current writer key.
-// Errors: fault.Unavailable; fault.Internal by ErrAltered where the key is not
-// what enrol signed.
+// Errors: fault.Unavailable; fault.Internal by ErrAltered where a stored key is
+// not the one that was stored.
 func (r *Ring) Sealer(ctx context.Context, owner, keyID string) (*vault.Sealer, error) {
 	enrolled, err := r.Store.OwnerKey(ctx, owner, keyID)
 	if errors.Is(err, ErrNoKey) { // the owner's policy names it, so it was there

@@ -3,8 +3,7 @@
 // fmt verb, in JSON and in slog, wherever it ends up by mistake.
 //
 // One gap is Go's own: fmt calls no method on an unexported field, so a struct
-// that holds a marked value in one must embed Mark too. A Secret is safe even
-// there: its bytes hide behind a function, into which nothing that prints can look.
+// that holds a marked value in one must embed Mark too.
 package redact
 
 import (
@@ -25,21 +24,3 @@ func (Mark) GoString() string             { return Text }
 func (Mark) MarshalJSON() ([]byte, error) { return []byte(`"` + Text + `"`), nil }
 func (Mark) MarshalText() ([]byte, error) { return []byte(Text), nil }
 func (Mark) LogValue() slog.Value         { return slog.StringValue(Text) }
-
-// Secret holds bytes that must never be printed: keys, tokens, plaintext.
-type Secret struct {
-	Mark
-	expose func() []byte
-}
-
-// NewSecret takes ownership of b.
-func NewSecret(b []byte) Secret { return Secret{expose: func() []byte { return b }} }
-
-// Expose returns the bytes themselves, nil of the zero Secret; its name is what
-// a reviewer searches for.
-func (s Secret) Expose() []byte {
-	if s.expose == nil {
-		return nil
-	}
-	return s.expose()
-}

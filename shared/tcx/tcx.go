@@ -66,8 +66,11 @@ type Limits struct {
 	Trackpoints int
 }
 
+// MaxBytes is the most bytes of a document (wire.md, "sizes").
+const MaxBytes = 4_500_000
+
 // DefaultLimits are those of wire.md for a body that comes uncompressed.
-var DefaultLimits = Limits{Bytes: 4_500_000, Depth: 32, Attributes: 32, TextBytes: 1 << 20, Trackpoints: 200_000}
+var DefaultLimits = Limits{Bytes: MaxBytes, Depth: 32, Attributes: 32, TextBytes: 1 << 20, Trackpoints: 200_000}
 
 // Sports that a Recording may have: those of the schema, and MultiSport.
 const (

@@ -9,11 +9,11 @@
 //   - A sealer holds an owner's enrolled public key ([DataKey]) and the month's
 //     [WriterKey]. It can write new pieces and open none that are stored, its own
 //     earlier ones included: of what it wrote, only the secret of the one
-//     encapsulation in its memory is left, for the minutes that it lives.
+//     encapsulation in its memory is left, for the one request that it lives.
 //   - An opener holds the owner's [PrivateKey] and the writer key.
 //   - Whoever holds neither learns from a sealed piece its length, the ids of
-//     its keys, and which pieces share an encapsulation (so were sealed by one
-//     container within minutes).
+//     its keys, and which pieces share an encapsulation (so were sealed
+//     for one request).
 //
 // Both secrets are needed to make or to read a piece, and they leak in
 // different ways:

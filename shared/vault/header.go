@@ -22,7 +22,7 @@ const (
 // differ in their places.
 type Place struct {
 	Deployment string // the deployment's name
-	Table      string // the store by its role ("Readings"), so that a restored copy under another name still opens
+	Table      string // the store by its role ("readings"), so that a restored copy under another name still opens
 	Owner      string // user id
 	Day        string // UTC day, YYYY-MM-DD, or "" for what has no day
 	ID         string // what the store calls the piece

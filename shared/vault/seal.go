@@ -24,7 +24,7 @@ const (
 
 // Sealer seals pieces of one owner. It holds one encapsulation, made when it was
 // made, and the secret that came out of it: with these it could open again what
-// it has sealed itself, so it should live for minutes only, and it offers no way
+// it has sealed itself, so it should live for one request only, and it offers no way
 // to open anything. It is safe for concurrent use.
 type Sealer struct {
 	redact.Mark

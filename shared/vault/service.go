@@ -43,7 +43,7 @@ func NewRequestsKey(id string, key []byte) (RequestsKey, error) {
 func (k RequestsKey) ID() string { return k.id }
 
 // ManifestID is HMAC-SHA-256 over the length-prefixed parts, in 64 lower-case
-// hexadecimal digits. Parts are owner, client, device, route, idempotency key.
+// hexadecimal digits. Parts are owner, client, route, kind of key, key.
 func (k RequestsKey) ManifestID(parts ...string) string {
 	fields := make([][]byte, len(parts))
 	for i, p := range parts {
@@ -52,7 +52,7 @@ func (k RequestsKey) ManifestID(parts ...string) string {
 	return hex.EncodeToString(mac(k.manifest, lengthPrefixed(fields...)))
 }
 
-// BodyMAC is HMAC-SHA-256 over a manifest's id and a decompressed body, both
+// BodyMAC is HMAC-SHA-256 over a manifest's id and a body, both
 // length-prefixed: 32 bytes, to be compared with hmac.Equal. The id is in it so
 // that the same body under two manifests cannot be seen to be the same.
 func (k RequestsKey) BodyMAC(manifestID string, body []byte) []byte {

@@ -97,7 +97,7 @@ def object_store() -> None:
 
 
 def mock_answers() -> None:
-    """The import of an API drops an integration response's contentHandling; the template's mocks say CONVERT_TO_TEXT."""
+    """The import of an API drops an answer's contentHandling; the template's mocks say CONVERT_TO_TEXT."""
     from localstack.services.apigateway.next_gen.execute_api.handlers.integration_response import (
         IntegrationResponseHandler,
     )
