@@ -34,4 +34,5 @@ deploy-app: ## lets an app in: CLIENT=… KEY=… [PLAN=app|partner] [STACK=fitv
 
 invoke: export FILLED := $(FILLED)
 invoke: ## calls a deployed function: FUNCTION=… EVENT=events/….json; FILLED=file writes the filled event
+	@test -n "$(EVENT)" || { echo "make invoke FUNCTION=ingest EVENT=events/ingest-post-readings.json; ls events/ shows the others"; exit 2; }
 	@$(STACK_COMMAND) invoke $(FUNCTION) $(EVENT)

@@ -25,6 +25,12 @@ def main() -> None:
         sys.exit(1)
     except KeyboardInterrupt:
         sys.exit(130)
+    except Exception as e:
+        # Those of requests and of botocore, which not every command has at hand.
+        if type(e).__name__ not in ("ConnectionError", "EndpointConnectionError"):
+            raise
+        say("fitvault: The local AWS does not answer: make up")
+        sys.exit(1)
 
 
 def parse(words: list[str]) -> argparse.Namespace:
@@ -212,7 +218,11 @@ def invoke_function(layout: Layout, arguments: argparse.Namespace) -> int:
     from launcher import deployment, invoke
 
     stack = stackfile.read(layout)
-    event = invoke.filled(arguments.event.read_text(), stack)
+    try:
+        recorded = arguments.event.read_text()
+    except OSError:
+        raise Trouble("There is no such event file; ls events/ shows what there is.") from None
+    event = invoke.filled(recorded, stack)
     stackfile.write(layout, stack)
     if target := os.environ.get("FILLED"):
         stackfile.write_private(Path(target), event)

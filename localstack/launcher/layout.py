@@ -53,14 +53,25 @@ class Layout:
 
 
 def default() -> Layout:
-    """The checkout's own local AWS; LS_PORT and MS_PORT move its ports."""
+    """The checkout's own local AWS; LS_PORT and MS_PORT move its ports, until `make down`."""
     local = ROOT / ".local"
-    return Layout(local, local / "venvs", _port("LS_PORT", 24566), _port("MS_PORT", 24567))
+    localstack, ministack = (
+        _port(local, *port) for port in (("LS_PORT", "localstack", 24566), ("MS_PORT", "ministack", 24567))
+    )
+    return Layout(local, local / "venvs", localstack, ministack)
 
 
-def _port(name: str, usual: int) -> int:
-    """A port by its variable. The usual ones lie below those that the kernel gives to whoever asks for any."""
-    text = os.environ.get(name) or str(usual)
+def port_file(local: Path, service: str) -> Path:
+    """Where a running service's port stands, so that the next command finds it, and not another checkout's."""
+    return local / "run" / f"{service}.port"
+
+
+def _port(local: Path, name: str, service: str, usual: int) -> int:
+    """A port by its variable, else the one in use, else a usual one, below those that the kernel gives to anyone."""
+    text = os.environ.get(name, "")
+    if not text and port_file(local, service).exists():
+        text = port_file(local, service).read_text()
+    text = text or str(usual)
     if not text.isascii() or not text.isdigit() or not 1024 <= int(text) <= 65535:
         raise Trouble(f"{name} must be a port from 1024 to 65535.")
     return int(text)

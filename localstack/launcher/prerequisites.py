@@ -36,7 +36,7 @@ TOOLS = (
         "apt-get install openjdk-17-jdk-headless",
     ),
     Tool("mvn", ("-v",), (3,), "Maven 3", "apt-get install maven"),
-    Tool("go", ("version",), (1, 26), "Go 1.26", "the Go project's download page"),
+    Tool("go", ("version",), (1, 26), "Go 1.26", "https://go.dev/dl/"),
     Tool("make", ("--version",), (3,), "make", "apt-get install make"),
     Tool("setpriv", ("--version",), (2,), "setpriv of util-linux", "apt-get install util-linux"),
 )
@@ -63,6 +63,8 @@ def missing(
     if sys.version_info[:2] != (3, 13):
         lines.append("Python 3.13: run localstack/stack, which looks for one")
     for tool in tools:
+        if tool.command == "mvn" and find("java") is None:
+            continue  # it would not run, and that is not its fault
         if find(tool.command) is None:
             lines.append(f"{tool.what} ({tool.command} is not on the PATH): {tool.how}")
             continue

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from launcher import processes
-from launcher.layout import HERE, HOST, REGION, Layout, aws_environ
+from launcher.layout import HERE, HOST, REGION, Layout, aws_environ, port_file
 from launcher.progress import Trouble, step
 
 PLUGINS = {"dynamodb", "executor", "frontdoor", "loopback", "repairs", "responses"}
@@ -109,10 +109,13 @@ def _folder(path: Path) -> Path:
 
 def start(layout: Layout) -> bool:
     """Starts what is not up; says whether that was anything. Refuses, and stops everything, without our plugins."""
+    for service in services(layout):
+        _refuse_move(layout, service)
     missing = [service for service in services(layout) if not up(layout, service)]
     for service in missing:
         if (pid := _pid(layout, service)) or processes.port_in_use(service.port):
             _clear(layout, service, pid)
+    for service in missing:
         _launch(layout, service)
     for service in missing:
         with step(f"{service.title} starts"):
@@ -124,6 +127,13 @@ def start(layout: Layout) -> bool:
 def up(layout: Layout, service: Service) -> bool:
     """Whether it answers, and it is ours."""
     return bool(_pid(layout, service)) and _healthy(service)
+
+
+def _refuse_move(layout: Layout, service: Service) -> None:
+    """A service that is up stays where it is: what answers on the port now asked for is another's."""
+    file = port_file(layout.local, service.name)
+    if _pid(layout, service) and file.exists() and (port := file.read_text()) != str(service.port):
+        raise Trouble(f"{service.title} is up on port {port}. To move it: make down, then make up with the new port.")
 
 
 def _clear(layout: Layout, service: Service, pid: int) -> None:
@@ -155,6 +165,7 @@ def _launch(layout: Layout, service: Service) -> None:
             start_new_session=True, umask=0o077,
         )  # fmt: skip
     (layout.run / f"{service.name}.pid").write_text(processes.identity(process.pid))
+    port_file(layout.local, service.name).write_text(str(service.port))
 
 
 def _await(layout: Layout, service: Service) -> None:
@@ -186,6 +197,7 @@ def stop(layout: Layout) -> None:
     processes.stop(processes.of_stack(layout.local), 0)  # LocalStack forgets everything anyway
     for service in services(layout):
         (layout.run / f"{service.name}.pid").unlink(missing_ok=True)
+        port_file(layout.local, service.name).unlink(missing_ok=True)
 
 
 def restart_localstack(layout: Layout) -> None:

@@ -19,7 +19,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
 from launcher import apps, cli, deployment, forge, invoke, pools, processes, seed, services, stackfile, state, template
-from launcher.layout import HERE, ROOT, Layout, default
+from launcher.layout import HERE, ROOT, Layout, default, port_file
 from launcher.progress import Trouble
 
 TEMPLATE = """
@@ -304,12 +304,27 @@ def test_processes_are_found_by_their_mark_with_what_they_listen_on(tmp_path: Pa
 
 
 @pytest.mark.parametrize("text", ["80", "70000", "x", "²"])
-def test_a_port_that_is_none_is_refused(monkeypatch: pytest.MonkeyPatch, text: str) -> None:
+def test_a_port_that_is_none_is_refused(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, text: str) -> None:
+    monkeypatch.setattr("launcher.layout.ROOT", tmp_path)  # where no stack runs
     monkeypatch.setenv("LS_PORT", text)
     with pytest.raises(Trouble, match="LS_PORT must be a port"):
         default()
     monkeypatch.setenv("LS_PORT", "")
     assert default().ls_port == 24566
+
+
+def test_a_running_stacks_ports_are_remembered_and_kept(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr("launcher.layout.ROOT", tmp_path)
+    monkeypatch.delenv("LS_PORT", raising=False)
+    remembered = port_file(tmp_path / ".local", "localstack")
+    remembered.parent.mkdir(parents=True)
+    remembered.write_text("25566")
+    assert default().ls_port == 25566
+
+    (remembered.parent / "localstack.pid").write_text(processes.identity(os.getpid()))
+    monkeypatch.setenv("LS_PORT", "25999")
+    with pytest.raises(Trouble, match="LocalStack is up on port 25566"):
+        services.start(default())
 
 
 def test_another_programs_port_is_left_alone(tmp_path: Path) -> None:

@@ -44,6 +44,11 @@ def test_versions_are_read_as_the_tools_print_them(text: str, version: tuple[int
     assert prerequisites.version(text) == version
 
 
+def test_maven_is_not_blamed_for_a_missing_java() -> None:
+    lines = prerequisites.missing(find=lambda tool: None if tool == "java" else f"/bin/{tool}", ask=lambda _: "99")
+    assert [line.partition(" (")[0] for line in lines] == ["a Java 17 runtime"]
+
+
 def test_a_command_that_fails_printed_nothing() -> None:
     assert prerequisites.output(["false"]) == ""
     assert prerequisites.output(["no-such-command"]) == ""
