@@ -149,7 +149,7 @@ def test_path_parameters_arrive_as_they_were_sent(api: Api) -> None:
     ("kind", "body"),
     [
         pytest.param(TCX, b"x" * 4_720_000, id="base64 over 6 MB"),
-        pytest.param("application/json", b'"' * 3_200_000, id="escapes over 6 MB"),
+        pytest.param("text/plain", b'"' * 3_200_000, id="escapes over 6 MB"),  # text, unlike JSON here
         pytest.param("application/json", b"x" * 6_300_000, id="over 6 MB"),
         pytest.param("application/json", b"x" * 10_500_000, id="over 10 MB"),
     ],
