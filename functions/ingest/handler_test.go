@@ -3,7 +3,9 @@ package main
 import (
 	"context"
 	"crypto/rand"
+	"crypto/sha256"
 	"encoding/base64"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"net/http"
@@ -175,6 +177,19 @@ func TestRetries(t *testing.T) {
 	require.Equal(t, 200, w.do(t, w.post(readings, other, "Idempotency-Key", "tuesday")).StatusCode)
 	require.Equal(t, 200, w.do(t, w.post(readings, good)).StatusCode, "without a key it is another request")
 	require.Len(t, w.manifests.All(), 3)
+
+	t.Run("a key belongs to its client", func(t *testing.T) {
+		const partner, partnersKey = "8partner", "partner-key-0123456789"
+		digest := sha256.Sum256([]byte(partnersKey))
+		app, err := access.DecodeApp(partner, "active", []string{scopeWrite}, []string{hex.EncodeToString(digest[:])})
+		require.NoError(t, err)
+		w.Accounts.Put(access.Documents{App: &app})
+		claims := w.Claims("ada")
+		claims["client_id"] = partner
+		e := w.post(readings, other, "Idempotency-Key", "monday", "Authorization", "Bearer "+edgetest.Sign(claims), "x-api-key", partnersKey)
+		require.Equal(t, 200, w.do(t, e).StatusCode)
+		require.Len(t, w.manifests.All(), 4)
+	})
 
 	firstRun := w.do(t, w.post(recordings, run, "Idempotency-Key", "monday"))
 	require.Equal(t, 201, firstRun.StatusCode)
