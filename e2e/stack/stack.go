@@ -84,8 +84,8 @@ func root(t testing.TB) string {
 	}
 }
 
-// read reads stack.json and looks whether somebody answers where it says. Its
-// errors say nothing of what is in the file.
+// read reads stack.json and looks whether what it speaks of is there: the file
+// outlives its stack. Its errors say nothing of what is in it.
 func read(root string) (*Stack, error) {
 	text, err := os.ReadFile(filepath.Join(root, ".local", "stack.json"))
 	if err != nil {
@@ -105,6 +105,14 @@ func read(root string) (*Stack, error) {
 			return nil, fmt.Errorf("nobody listens at %s", u.Host)
 		}
 		_ = c.Close()
+	}
+	health, err := s.Client().Get(s.API + "/health")
+	if err != nil {
+		return nil, errors.New("its API does not answer")
+	}
+	_ = health.Body.Close()
+	if health.StatusCode != http.StatusOK {
+		return nil, fmt.Errorf("its API is not deployed: /health is %d", health.StatusCode)
 	}
 	return &s, nil
 }

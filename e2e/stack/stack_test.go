@@ -3,6 +3,8 @@ package stack
 import (
 	"fmt"
 	"net"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"testing"
@@ -38,20 +40,38 @@ func TestToken(t *testing.T) {
 
 // TestRead: whatever is wrong is said, and nothing of the file.
 func TestRead(t *testing.T) {
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	deployed := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path != "/v1/health" {
+			w.WriteHeader(http.StatusNotFound)
+		}
+	}))
+	t.Cleanup(deployed.Close)
+	alive := deployed.Listener.Addr().String()
+	mute, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
-	alive := listener.Addr().String()
-	stack := func(endpoint string) string {
-		return fmt.Sprintf(`{"api": "http://x/v1", "api_key": "canary", "outputs": {"ReadingsTable": "t"},
-			"endpoints": {"aws": "http://%s", "cognito": "http://%s"}}`, endpoint, endpoint)
+	go func() {
+		for {
+			c, err := mute.Accept()
+			if err != nil {
+				return
+			}
+			_ = c.Close()
+		}
+	}()
+	t.Cleanup(func() { _ = mute.Close() })
+	stack := func(endpoint, stage string) string {
+		return fmt.Sprintf(`{"api": "http://%[1]s/%[2]s", "api_key": "canary", "outputs": {"ReadingsTable": "t"},
+			"endpoints": {"aws": "http://%[1]s", "cognito": "http://%[1]s"}}`, endpoint, stage)
 	}
 	for _, test := range []struct{ name, text, want string }{
 		{"not JSON", "canary", "is not what make up writes"},
 		{"another JSON", `{"canary": 1}`, "is not what make up writes"},
 		{"no addresses", `{"api": "x", "outputs": {"ReadingsTable": "canary"}}`, "nobody listens"},
-		{"an address that is none", stack(":canary:"), "is not what make up writes"},
-		{"nobody there", stack("127.0.0.1:1"), "nobody listens at 127.0.0.1:1"},
-		{"up", stack(alive), ""},
+		{"an address that is none", stack(":canary:", "v1"), "is not what make up writes"},
+		{"nobody there", stack("127.0.0.1:1", "v1"), "nobody listens at 127.0.0.1:1"},
+		{"no API there", stack(mute.Addr().String(), "v1"), "its API does not answer"},
+		{"another API there", stack(alive, "canary"), "its API is not deployed: /health is 404"},
+		{"up", stack(alive, "v1"), ""},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			root := t.TempDir()
@@ -66,7 +86,6 @@ func TestRead(t *testing.T) {
 			require.NotContains(t, err.Error(), "canary")
 		})
 	}
-	require.NoError(t, listener.Close())
 	_, err = read(t.TempDir())
 	require.ErrorContains(t, err, "there is no .local/stack.json")
 }
