@@ -163,8 +163,8 @@ func decode(body []byte) (access.Consent, error) {
 	return access.Consent{Version: *in.Version, Given: *in.Given}, nil
 }
 
-// create makes the account: a key pair that KMS keeps the private
-// half of, and enrol's word for the public half.
+// create makes the account: a key pair of which KMS keeps the private half, and
+// enrol's word for the public half.
 func (h handler) create(ctx context.Context, p access.Principal, user access.UserID, c access.Consent) (access.Owner, error) {
 	id, err := access.NewUserID(h.rand) // a key id is as random, and of the same form
 	if err != nil {

@@ -20,8 +20,9 @@ import (
 
 // maxOpened bounds the work of one request, in readings opened. A block costs as
 // much as blockCost of them, most of it the owner's private key at work, and so
-// do textCost bytes of packed text as one. A list over years comes in more pages, some of which may be short. Sealed bytes
-// would not do as a measure: a block may compress some hundred times.
+// do textCost bytes of packed text as one. A list over years comes in more
+// pages, some of which may be short. Sealed bytes would not do as a measure: a
+// block may compress some hundred times.
 const (
 	maxOpened = 50_000
 	blockCost = 32
