@@ -89,15 +89,7 @@ func (w *world) said(t require.TestingT, e events.APIGatewayProxyRequest) (c con
 // refused requires a problem of a kind, and returns its items.
 func (w *world) refused(t *testing.T, e events.APIGatewayProxyRequest, kind fault.Kind) []fault.Item {
 	t.Helper()
-	answer := w.do(t, e)
-	require.Equal(t, kind.Status(), answer.StatusCode, answer.Body)
-	var problem struct {
-		Type   string
-		Errors []fault.Item
-	}
-	require.NoError(t, json.Unmarshal([]byte(answer.Body), &problem))
-	require.Equal(t, edge.ProblemTypes+string(kind), problem.Type)
-	return problem.Errors
+	return edgetest.RequireProblem(t, w.do(t, e), kind)
 }
 
 // requireNothingNew requires that only Ada has an account, and nobody a new key.

@@ -77,15 +77,7 @@ func (w *world) do(t require.TestingT, e events.APIGatewayProxyRequest) events.A
 // refused requires a problem of a kind, and returns its items.
 func (w *world) refused(t *testing.T, e events.APIGatewayProxyRequest, kind fault.Kind) []fault.Item {
 	t.Helper()
-	answer := w.do(t, e)
-	require.Equal(t, kind.Status(), answer.StatusCode, answer.Body)
-	var problem struct {
-		Type   string
-		Errors []fault.Item
-	}
-	require.NoError(t, json.Unmarshal([]byte(answer.Body), &problem))
-	require.Equal(t, edge.ProblemTypes+string(kind), problem.Type)
-	return problem.Errors
+	return edgetest.RequireProblem(t, w.do(t, e), kind)
 }
 
 // requireNothing requires that nothing is stored.

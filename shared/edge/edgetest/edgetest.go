@@ -221,3 +221,16 @@ func (a *Accounts) Read(ctx context.Context, k access.Keys) (access.Documents, e
 	}
 	return d, nil
 }
+
+// RequireProblem requires that an answer is a problem of a kind, and returns its items.
+func RequireProblem(t *testing.T, answer events.APIGatewayProxyResponse, kind fault.Kind) []fault.Item {
+	t.Helper()
+	require.Equal(t, kind.Status(), answer.StatusCode, answer.Body)
+	var problem struct {
+		Type   string
+		Errors []fault.Item
+	}
+	require.NoError(t, json.Unmarshal([]byte(answer.Body), &problem))
+	require.Equal(t, edge.ProblemTypes+string(kind), problem.Type)
+	return problem.Errors
+}
