@@ -3,6 +3,8 @@ package intake
 import (
 	"context"
 	"errors"
+	"math"
+	"time"
 
 	"golang.org/x/sync/errgroup"
 
@@ -57,68 +59,79 @@ func (in *Intake) Readings(ctx context.Context, r Request) ([]openmhealth.Result
 	return answer(m, points)
 }
 
+// sharing is how many readings of a series pay for its header, which is stored
+// once in a block but comes out with each: a block's readings must keep to what
+// a reader unpacks (segment.DefaultLimits).
+const sharing = 10
+
 // cut divides the accepted readings by UTC day, in the order they came, into
 // blocks of at most MaxBlock of text.
 func (in *Intake) cut(batch openmhealth.Batch) (rejected []Rejected, blocks []Block, err error) {
-	open := map[string]int{} // day → its last block
-	size := map[string]int{} // day → text in that block
-	shared := sharedText(batch)
-	var text []byte
+	open := map[int64]int{} // day → its last block
+	size := []int{}         // of each block
+	last, at := int64(math.MinInt64), -1
 	next := 0
 	for _, result := range batch.Results {
 		if !result.Accepted {
 			rejected = append(rejected, Rejected{result.Index, result.Pointer, result.Rule})
 			continue
 		}
-		r := batch.Readings[next]
+		r := &batch.Records[next]
 		next++
-		text = r.Point.AppendJSON(text[:0])
-		length := len(text) - shared + shared/sharing
-		day := r.Day()
-		at, ok := open[day]
-		if !ok || size[day]+length > MaxBlock {
+		length := r.Size + batch.Shared/sharing
+		if day := dayOf(r.Start); day != last { // most come in the order of time
+			var ok bool
+			if at, ok = open[day]; !ok {
+				at = -1
+			}
+			last = day
+		}
+		if at < 0 || size[at]+length > MaxBlock {
 			id, err := in.newID()
 			if err != nil {
 				return nil, nil, err
 			}
 			at = len(blocks)
-			blocks = append(blocks, Block{Day: day, ID: id})
-			open[day], size[day] = at, 0
+			blocks, size = append(blocks, Block{Day: r.Start.Format(time.DateOnly), ID: id}), append(size, 0)
+			open[last] = at
 		}
 		blocks[at].add(result.Index)
-		size[day] += length
+		size[at] += length
 	}
 	return rejected, blocks, nil
 }
 
-// sharing is how many readings of a series pay for its header, which is stored
-// once in a block but comes out with each: a block's readings must keep to what
-// a reader unpacks (segment.DefaultLimits).
-const sharing = 10
-
-// sharedText is how many bytes of text all readings of a series have in common.
-func sharedText(batch openmhealth.Batch) int {
-	if !batch.Series {
-		return 0
+// dayOf numbers the days of UTC.
+func dayOf(t time.Time) int64 {
+	const day = 24 * 60 * 60
+	seconds := t.Unix()
+	if seconds < 0 {
+		seconds -= day - 1
 	}
-	header, _ := batch.Readings[0].Point.Get("header")
-	return len(header.AppendJSON(nil))
+	return seconds / day
 }
 
-// pointsOf returns the data points that the manifest accepted, by index. They
-// are the ones just decoded, unless other rules decided the manifest.
-func pointsOf(m Manifest, body []byte, batch openmhealth.Batch) (map[int]reading.Reading, error) {
-	points := make(map[int]reading.Reading, len(batch.Readings))
+// point is a data point that the manifest accepted, by its index in the request.
+type point struct {
+	id       string
+	document segment.Document
+}
+
+// pointsOf returns, by index, the data points of a request that the manifest may
+// have accepted; others have no id. They are the ones just decoded, unless other
+// rules decided the manifest.
+func pointsOf(m Manifest, body []byte, batch openmhealth.Batch) ([]point, error) {
+	points := make([]point, len(batch.Results))
 	next := 0
-	for _, result := range batch.Results {
+	for i, result := range batch.Results {
 		if result.Accepted {
-			points[result.Index] = batch.Readings[next]
+			points[i] = point{batch.Records[next].ID, batch.Records[next].Point}
 			next++
 		}
 	}
 	for _, b := range m.Blocks {
 		if b.each(func(i int) error {
-			if _, ok := points[i]; !ok {
+			if i < 0 || i >= len(points) || points[i].id == "" {
 				return errOtherRules
 			}
 			return nil
@@ -129,10 +142,11 @@ func pointsOf(m Manifest, body []byte, batch openmhealth.Batch) (map[int]reading
 		if err != nil {
 			return nil, err
 		}
+		points = make([]point, len(all))
 		for i, p := range all {
 			// A point that fails here was not accepted then, so no block names it.
 			if r, err := reading.FromPoint(p); err == nil {
-				points[i] = r
+				points[i] = point{r.ID, segment.Document{Whole: p}}
 			}
 		}
 		return points, nil
@@ -142,7 +156,7 @@ func pointsOf(m Manifest, body []byte, batch openmhealth.Batch) (map[int]reading
 
 var errOtherRules = errors.New("other rules decided this manifest")
 
-func (in *Intake) storeBlocks(ctx context.Context, r Request, m Manifest, series bool, points map[int]reading.Reading) error {
+func (in *Intake) storeBlocks(ctx context.Context, r Request, m Manifest, series bool, points []point) error {
 	sealer, err := in.Keys.Sealer(ctx, r.Owner, r.DataKey)
 	if err != nil {
 		return err
@@ -156,19 +170,18 @@ func (in *Intake) storeBlocks(ctx context.Context, r Request, m Manifest, series
 	return group.Wait()
 }
 
-func (in *Intake) storeBlock(ctx context.Context, sealer *vault.Sealer, r Request, b Block, series bool, points map[int]reading.Reading) error {
-	var batch []reading.Value
+func (in *Intake) storeBlock(ctx context.Context, sealer *vault.Sealer, r Request, b Block, series bool, points []point) error {
+	var documents []segment.Document
 	if err := b.each(func(i int) error {
-		p, ok := points[i]
-		if !ok {
+		if i < 0 || i >= len(points) || points[i].id == "" {
 			return fault.New(fault.Internal, "manifest names a record that the body does not have")
 		}
-		batch = append(batch, p.Point)
+		documents = append(documents, points[i].document)
 		return nil
 	}); err != nil {
 		return err
 	}
-	packed, err := segment.Encode(batch)
+	packed, err := segment.EncodeDocuments(documents)
 	if err != nil {
 		return fault.Wrap(fault.Internal, "readings cannot be packed", err)
 	}
@@ -190,7 +203,7 @@ func (in *Intake) storeBlock(ctx context.Context, sealer *vault.Sealer, r Reques
 }
 
 // answer renders the manifest's decisions, the same for every retry.
-func answer(m Manifest, points map[int]reading.Reading) ([]openmhealth.Result, error) {
+func answer(m Manifest, points []point) ([]openmhealth.Result, error) {
 	if m.Count < 0 || m.Count > openmhealth.Intake.Records {
 		return nil, fault.New(fault.Internal, "manifest has more records than a body can have")
 	}
@@ -205,8 +218,8 @@ func answer(m Manifest, points map[int]reading.Reading) ([]openmhealth.Result, e
 		results[r.Index] = openmhealth.Result{Index: r.Index, Pointer: r.Pointer, Rule: r.Rule}
 	}
 	for i := range results {
-		if results[i].Accepted {
-			results[i].ID = points[i].ID
+		if results[i].Accepted && i < len(points) {
+			results[i].ID = points[i].id
 		}
 	}
 	return results, nil
