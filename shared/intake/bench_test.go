@@ -136,9 +136,9 @@ func BenchmarkIntake(b *testing.B) {
 		})
 		batch, err := openmhealth.Decode(sent, w.owner, openmhealth.Intake)
 		require.NoError(b, err)
-		documents := make([]segment.Document, len(batch.Records))
-		for i, r := range batch.Records {
-			documents[i] = r.Point
+		documents := make([]*segment.Document, len(batch.Records))
+		for i := range batch.Records {
+			documents[i] = &batch.Records[i].Point
 		}
 		b.Run(name+"/pack", func(b *testing.B) {
 			b.ReportAllocs()

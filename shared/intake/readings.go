@@ -114,7 +114,7 @@ func dayOf(t time.Time) int64 {
 // point is a data point that the manifest accepted, by its index in the request.
 type point struct {
 	id       string
-	document segment.Document
+	document *segment.Document
 }
 
 // pointsOf returns, by index, the data points of a request that the manifest may
@@ -125,7 +125,7 @@ func pointsOf(m Manifest, body []byte, batch openmhealth.Batch) ([]point, error)
 	next := 0
 	for i, result := range batch.Results {
 		if result.Accepted {
-			points[i] = point{batch.Records[next].ID, batch.Records[next].Point}
+			points[i] = point{batch.Records[next].ID, &batch.Records[next].Point}
 			next++
 		}
 	}
@@ -146,7 +146,7 @@ func pointsOf(m Manifest, body []byte, batch openmhealth.Batch) ([]point, error)
 		for i, p := range all {
 			// A point that fails here was not accepted then, so no block names it.
 			if r, err := reading.FromPoint(p); err == nil {
-				points[i] = point{r.ID, segment.Document{Whole: p}}
+				points[i] = point{r.ID, &segment.Document{Whole: &all[i]}}
 			}
 		}
 		return points, nil
@@ -171,7 +171,7 @@ func (in *Intake) storeBlocks(ctx context.Context, r Request, m Manifest, series
 }
 
 func (in *Intake) storeBlock(ctx context.Context, sealer *vault.Sealer, r Request, b Block, series bool, points []point) error {
-	var documents []segment.Document
+	documents := make([]*segment.Document, 0, len(points))
 	if err := b.each(func(i int) error {
 		if i < 0 || i >= len(points) || points[i].id == "" {
 			return fault.New(fault.Internal, "manifest names a record that the body does not have")

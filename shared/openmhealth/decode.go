@@ -96,15 +96,15 @@ func (b *Batch) add(r record, accepted reading.Reading, failed *reading.PointErr
 		b.refuse(failed)
 		return
 	}
-	size := textSize(accepted.Point)
+	own := accepted.Point
 	if r.shared {
 		if b.Shared == 0 {
-			header, _ := accepted.Point.Get("header")
+			header, _ := own.Get("header")
 			b.Shared = textSize(header)
 		}
-		size -= b.Shared
+		own, _ = own.Get("body")
 	}
-	b.accept(Record{ID: accepted.ID, Start: accepted.Start.UTC(), Size: size, Point: segment.Document{Whole: accepted.Point}})
+	b.accept(Record{ID: accepted.ID, Start: accepted.Start.UTC(), Size: textSize(own), Point: segment.Document{Whole: &accepted.Point}})
 }
 
 func (b *Batch) refuse(failed *reading.PointError) {

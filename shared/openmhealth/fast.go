@@ -2,6 +2,7 @@ package openmhealth
 
 import (
 	"bytes"
+	"math"
 	"time"
 
 	"github.com/go-json-experiment/json/jsontext"
@@ -22,6 +23,9 @@ const (
 // is not readable or has too many records, a series whose header is not good or not
 // first, one record of no known shape.
 func decodeByShape(body []byte, owner string, limits Limits, shapes *shapes) (Batch, form, bool) {
+	if len(body) > math.MaxInt32 {
+		return Batch{}, single, false
+	}
 	d := shapeDecoder{body: body, text: string(body), owner: owner, limits: limits, shapes: shapes, header: headerJudge{owner: owner}}
 	d.space()
 	if !d.split() || d.space() < len(d.text) {
@@ -58,11 +62,10 @@ type shapeDecoder struct {
 
 // piece is one record: a match with a shape, or parsed.
 type piece struct {
-	start, end int // in the text
-	before     int // where the record before ended
-	shape      *shape
-	holes      int // where its leaves begin in the decoder's
-	parsed     *record
+	before, start, end int32 // in the text; before is where the record before ended
+	holes              int32 // where its leaves begin in the decoder's
+	shape              *shape
+	parsed             *record
 }
 
 // seriesHeader is the header of a series, which is good.
@@ -101,7 +104,7 @@ func (d *shapeDecoder) split() bool {
 	}
 	d.find()
 	if p, ok := d.match(d.at, 0); ok {
-		d.pieces, d.at = append(d.pieces, p), p.end
+		d.pieces, d.at = append(d.pieces, p), int(p.end)
 		return true
 	}
 	if !d.readHeader() {
@@ -160,7 +163,8 @@ func (d *shapeDecoder) readHeader() bool {
 // list reads the elements of an array, and its end.
 func (d *shapeDecoder) list() bool {
 	d.find()
-	for before := d.at; ; before = d.at {
+	before := d.at
+	for {
 		if len(d.pieces) == d.limits.Records {
 			return false
 		}
@@ -170,11 +174,11 @@ func (d *shapeDecoder) list() bool {
 				return false
 			}
 		}
-		d.at = p.end
+		d.at = int(p.end)
 		if d.pieces == nil { // the others are about as long
-			d.pieces = make([]piece, 0, min(d.limits.Records, 1+len(d.text)/(p.end-before)))
+			d.pieces = make([]piece, 0, min(d.limits.Records, 1+len(d.text)/(d.at-before)))
 		}
-		d.pieces = append(d.pieces, p)
+		d.pieces, before = append(d.pieces, p), d.at
 		if d.next(']') {
 			return true
 		}
@@ -214,7 +218,7 @@ func (d *shapeDecoder) matchOne(s *shape, start, before int) (piece, bool) {
 		return piece{}, false
 	}
 	d.holes = holes
-	return piece{start: start, end: start + n, before: before, shape: s, holes: from}, true
+	return piece{start: int32(start), end: int32(start + n), before: int32(before), shape: s, holes: int32(from)}, true
 }
 
 // parse reads the record that begins at start.
@@ -229,14 +233,14 @@ func (d *shapeDecoder) parse(start, before int) (piece, bool) {
 	end := start + int(dec.InputOffset())
 	r.size = int64(end - before)
 	r.oversize = r.oversize || r.size > int64(limits.RecordBytes)
-	return piece{start: start, end: end, before: before, parsed: &r}, true
+	return piece{start: int32(start), end: int32(end), before: int32(before), parsed: &r}, true
 }
 
 // judge judges a piece and adds it to the batch.
 func (d *shapeDecoder) judge(p *piece) {
 	if p.parsed != nil { // the shape of one before it may have been learned since
 		for _, s := range d.learned {
-			if again, ok := d.matchOne(s, p.start, p.before); ok && again.end == p.end {
+			if again, ok := d.matchOne(s, int(p.start), int(p.before)); ok && again.end == p.end {
 				p = &again
 				break
 			}
@@ -247,7 +251,7 @@ func (d *shapeDecoder) judge(p *piece) {
 			d.batch.accept(r)
 			return
 		}
-		again, _ := d.parse(p.start, p.before) // what has a shape is JSON
+		again, _ := d.parse(int(p.start), int(p.before)) // what has a shape is JSON
 		p = &again
 	}
 	r := *p.parsed
@@ -275,7 +279,7 @@ func (d *shapeDecoder) learn(p *piece, point reading.Value) (Record, bool) {
 	if s == nil {
 		return Record{}, false
 	}
-	match, ok := d.matchOne(s, p.start, p.before)
+	match, ok := d.matchOne(s, int(p.start), int(p.before))
 	if !ok || match.end != p.end {
 		return Record{}, false
 	}
@@ -292,8 +296,9 @@ func (d *shapeDecoder) learn(p *piece, point reading.Value) (Record, bool) {
 // times refuse it.
 func (d *shapeDecoder) record(p *piece) (Record, bool) {
 	s := p.shape
-	holes := d.holes[p.holes : p.holes+len(s.leaves) : p.holes+len(s.leaves)]
-	r := Record{Size: p.end - p.start, Point: segment.Document{Shape: s.document, Holes: holes}}
+	from, to := int(p.holes), int(p.holes)+len(s.leaves)
+	holes := d.holes[from:to:to]
+	r := Record{Size: int(p.end - p.start), Point: segment.Document{Shape: s.document, Holes: holes}}
 	if s.inSeries {
 		r.ID = d.series.id
 		if r.Point.Shape = d.series.of(s); r.Point.Shape == nil {

@@ -16,7 +16,7 @@ import (
 // Document is one to pack: whole, or as a shape and what stands in its holes.
 type Document struct {
 	redact.Mark
-	Whole reading.Value // where Shape is nil
+	Whole *reading.Value // where Shape is nil
 	Shape *Shape
 	Holes []string // canonical numbers, and strings, in the order of the shape's holes
 }
@@ -24,7 +24,7 @@ type Document struct {
 // Value is the document, whole.
 func (d Document) Value() reading.Value {
 	if d.Shape == nil {
-		return d.Whole
+		return *d.Whole
 	}
 	values := make([]reading.Value, len(d.Holes))
 	for i, text := range d.Holes {
