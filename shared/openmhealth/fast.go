@@ -247,10 +247,13 @@ func (d *shapeDecoder) judge(p *piece) {
 		}
 	}
 	if p.shape != nil {
-		if r, ok := d.record(p); ok {
-			d.batch.accept(r)
+		n := len(d.batch.Records)
+		d.batch.Records = append(d.batch.Records, Record{}) // filled in its place: copies cost as much as the rest
+		if r := &d.batch.Records[n]; d.record(p, r) {
+			d.batch.Results = append(d.batch.Results, Result{Index: len(d.batch.Results), Accepted: true, ID: r.ID})
 			return
 		}
+		d.batch.Records = d.batch.Records[:n]
 		again, _ := d.parse(int(p.start), int(p.before)) // what has a shape is JSON
 		p = &again
 	}
@@ -283,8 +286,8 @@ func (d *shapeDecoder) learn(p *piece, point reading.Value) (Record, bool) {
 	if !ok || match.end != p.end {
 		return Record{}, false
 	}
-	r, ok := d.record(&match)
-	if !ok || !r.Point.Value().Equal(point) {
+	var r Record
+	if !d.record(&match, &r) || !r.Point.Value().Equal(point) {
 		return Record{}, false
 	}
 	d.shapes.add(s)
@@ -292,33 +295,32 @@ func (d *shapeDecoder) learn(p *piece, point reading.Value) (Record, bool) {
 	return r, true
 }
 
-// record makes the record of a piece that has a shape; false where the rules on
+// record makes r the record of a piece that has a shape; false where the rules on
 // times refuse it.
-func (d *shapeDecoder) record(p *piece) (Record, bool) {
+func (d *shapeDecoder) record(p *piece, r *Record) (ok bool) {
 	s := p.shape
 	from, to := int(p.holes), int(p.holes)+len(s.leaves)
 	holes := d.holes[from:to:to]
-	r := Record{Size: int(p.end - p.start), Point: segment.Document{Shape: s.document, Holes: holes}}
+	r.Size = int(p.end - p.start)
+	r.Point.Shape, r.Point.Holes = s.document, holes
 	if s.inSeries {
-		r.ID = d.series.id
-		if r.Point.Shape = d.series.of(s); r.Point.Shape == nil {
-			return r, false
-		}
+		r.ID, r.Start = d.series.id, d.series.created
+		r.Point.Shape = d.series.of(s)
 	} else {
 		r.ID = holes[s.id]
 	}
 	switch {
+	case r.Point.Shape == nil:
+		return false
 	case s.start == startOther:
 		whole, err := r.Reading()
 		r.Start = whole.Start.UTC()
-		return r, err == nil
+		return err == nil
 	case s.start == startCreated && s.inSeries:
-		r.Start = d.series.created
-		return r, true
+		return true
 	}
-	var ok bool
 	r.Start, ok = s.begin(holes)
-	return r, ok
+	return ok
 }
 
 // of is the shape of the data points that the header and bodies of a shape make.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"strings"
+	"sync"
 	"unicode/utf8"
 
 	"github.com/go-json-experiment/json/jsontext"
@@ -26,15 +27,16 @@ func (d Document) Value() reading.Value {
 	if d.Shape == nil {
 		return *d.Whole
 	}
+	shape := d.Shape.parsed()
 	values := make([]reading.Value, len(d.Holes))
 	for i, text := range d.Holes {
 		values[i] = reading.StringValue(text)
-		if d.Shape.numbers[i] {
+		if shape.numbers[i] {
 			values[i], _ = reading.NumberValue(text) // canonical by contract
 		}
 	}
-	filled := filler{holes: values, members: make([]reading.Value, d.Shape.members)}
-	return filled.value(&d.Shape.root)
+	filled := filler{holes: values, members: make([]reading.Value, shape.members)}
+	return filled.value(shape.root)
 }
 
 // Shape is what documents have in common: a document with holes for numbers and
@@ -42,8 +44,7 @@ func (d Document) Value() reading.Value {
 type Shape struct {
 	redact.Mark
 	outline
-	root    node
-	members int // of the containers with holes
+	parsed func() parsedShape
 }
 
 // NewShape makes a shape of a document: free says of each number and string, in
@@ -54,20 +55,35 @@ func NewShape(v reading.Value, free func(i int) bool) (*Shape, error) {
 	if _, err := o.add(nil, v, 0, func() bool { i++; return free(i) }); err != nil {
 		return nil, err
 	}
-	left := DefaultLimits
-	return parseShape(o.text, 1, DefaultLimits.Depth, &left)
+	return o.shape(), nil
+}
+
+// shape is the shape of an outline, which is parsed when it is needed: who packs
+// does not need it.
+func (o outline) shape() *Shape {
+	return &Shape{outline: o, parsed: sync.OnceValue(func() parsedShape {
+		left := Limits{Values: o.values, Text: o.bytes}
+		p, err := parseShape(o.text, 1, DefaultLimits.Depth, &left)
+		if err != nil || len(p.numbers) != len(o.numbers) {
+			panic("segment: an outline is a shape")
+		}
+		return p
+	})}
 }
 
 // With returns a shape of objects that have member name before those of s, with
 // the same value in each. s must be of objects without such a member.
 func (s *Shape) With(name string, v reading.Value) (*Shape, error) {
-	whole, err := NewShape(reading.ObjectValue([]string{name}, []reading.Value{v}), func(int) bool { return false })
-	if err != nil {
+	var o outline
+	if _, err := o.add(nil, reading.ObjectValue([]string{name}, []reading.Value{v}), 0, func() bool { return false }); err != nil {
 		return nil, err
 	}
-	text := whole.text[:len(whole.text)-1] + "," + s.text[1:]
-	left := DefaultLimits
-	return parseShape(text, 1, DefaultLimits.Depth, &left)
+	return outline{
+		text:    o.text[:len(o.text)-1] + "," + s.text[1:],
+		numbers: s.numbers,
+		values:  o.values + s.values - 1, // one object
+		bytes:   o.bytes + s.bytes,
+	}.shape(), nil
 }
 
 // outline is a shape as it is written.
@@ -204,12 +220,18 @@ type node struct {
 	list  []node // nil where value is whole
 }
 
+// A parsedShape is a shape as documents are made of it.
+type parsedShape struct {
+	outline
+	root    *node
+	members int // of the containers with holes
+}
+
 // parseShape reads a shape's text, for so many documents, whose values and text
 // it takes from left before it makes them.
-func parseShape(text string, documents, depth int, left *Limits) (*Shape, error) {
-	p := shapeParser{dec: jsontext.NewDecoder(bytes.NewBufferString(text)), shape: &Shape{}, documents: documents, depth: depth, left: left}
-	p.shape.text = text
-	root, err := p.node()
+func parseShape(text string, documents, depth int, left *Limits) (parsedShape, error) {
+	p := shapeParser{dec: jsontext.NewDecoder(bytes.NewBufferString(text)), parsedShape: parsedShape{outline: outline{text: text}}, documents: documents, depth: depth, left: left}
+	n, err := p.node()
 	if err == nil {
 		if _, end := p.dec.ReadToken(); end != io.EOF {
 			err = ErrBlock
@@ -219,21 +241,21 @@ func parseShape(text string, documents, depth int, left *Limits) (*Shape, error)
 		if !errors.Is(err, ErrLimit) {
 			err = ErrBlock
 		}
-		return nil, err
+		return parsedShape{}, err
 	}
-	p.shape.root = root
-	return p.shape, nil
+	p.root = &n
+	return p.parsedShape, nil
 }
 
 type shapeParser struct {
+	parsedShape
 	dec              *jsontext.Decoder
-	shape            *Shape
 	documents, depth int
 	left             *Limits
 }
 
 func (p *shapeParser) take(text string) error {
-	p.shape.bytes += len(text)
+	p.bytes += len(text)
 	return p.left.takeText(len(text) * p.documents)
 }
 
@@ -242,7 +264,7 @@ func (p *shapeParser) node() (node, error) {
 	if err != nil {
 		return node{}, err
 	}
-	p.shape.values++
+	p.values++
 	if err := p.left.takeValues(p.documents); err != nil {
 		return node{}, err
 	}
@@ -267,8 +289,8 @@ func (p *shapeParser) node() (node, error) {
 func (p *shapeParser) text(text string) (node, error) {
 	if rest, marked := strings.CutPrefix(text, mark); marked {
 		if text == numberHole || text == textHole {
-			p.shape.numbers = append(p.shape.numbers, text == numberHole)
-			return node{hole: len(p.shape.numbers) - 1}, nil
+			p.numbers = append(p.numbers, text == numberHole)
+			return node{hole: len(p.numbers) - 1}, nil
 		}
 		if !strings.HasPrefix(rest, mark) {
 			return node{}, ErrBlock
@@ -284,7 +306,7 @@ func (p *shapeParser) container(kind jsontext.Kind) (node, error) {
 	}
 	n := node{hole: -1}
 	object := kind == jsontext.KindBeginObject
-	holes := len(p.shape.numbers)
+	holes := len(p.numbers)
 	var values []reading.Value
 	for k := p.dec.PeekKind(); k != jsontext.KindEndObject && k != jsontext.KindEndArray; k = p.dec.PeekKind() {
 		if object {
@@ -306,8 +328,8 @@ func (p *shapeParser) container(kind jsontext.Kind) (node, error) {
 	if _, err := p.dec.ReadToken(); err != nil {
 		return n, err
 	}
-	if holes < len(p.shape.numbers) {
-		p.shape.members += len(n.list)
+	if holes < len(p.numbers) {
+		p.members += len(n.list)
 		return n, nil
 	}
 	n.value, n.list = reading.ArrayValue(values), nil
