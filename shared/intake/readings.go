@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"math"
+	"slices"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -56,7 +57,7 @@ func (in *Intake) Readings(ctx context.Context, r Request) ([]openmhealth.Result
 	if err := in.storeBlocks(ctx, r, m, batch.Series, points); err != nil {
 		return nil, err
 	}
-	return answer(m, points)
+	return answer(m, points, batch.Results)
 }
 
 // sharing is how many readings of a series pay for its header, which is stored
@@ -111,27 +112,21 @@ func dayOf(t time.Time) int64 {
 	return seconds / day
 }
 
-// point is a data point that the manifest accepted, by its index in the request.
-type point struct {
-	id       string
-	document *segment.Document
-}
-
 // pointsOf returns, by index, the data points of a request that the manifest may
-// have accepted; others have no id. They are the ones just decoded, unless other
+// have accepted; others are nil. They are the ones just decoded, unless other
 // rules decided the manifest.
-func pointsOf(m Manifest, body []byte, batch openmhealth.Batch) ([]point, error) {
-	points := make([]point, len(batch.Results))
+func pointsOf(m Manifest, body []byte, batch openmhealth.Batch) ([]*openmhealth.Record, error) {
+	points := make([]*openmhealth.Record, len(batch.Results))
 	next := 0
 	for i, result := range batch.Results {
 		if result.Accepted {
-			points[i] = point{batch.Records[next].ID, &batch.Records[next].Point}
+			points[i] = &batch.Records[next]
 			next++
 		}
 	}
 	for _, b := range m.Blocks {
 		if b.each(func(i int) error {
-			if i < 0 || i >= len(points) || points[i].id == "" {
+			if i < 0 || i >= len(points) || points[i] == nil {
 				return errOtherRules
 			}
 			return nil
@@ -142,11 +137,11 @@ func pointsOf(m Manifest, body []byte, batch openmhealth.Batch) ([]point, error)
 		if err != nil {
 			return nil, err
 		}
-		points = make([]point, len(all))
+		points = make([]*openmhealth.Record, len(all))
 		for i, p := range all {
 			// A point that fails here was not accepted then, so no block names it.
 			if r, err := reading.FromPoint(p); err == nil {
-				points[i] = point{r.ID, &segment.Document{Whole: &all[i]}}
+				points[i] = &openmhealth.Record{ID: r.ID, Point: segment.Document{Whole: &all[i]}}
 			}
 		}
 		return points, nil
@@ -156,7 +151,7 @@ func pointsOf(m Manifest, body []byte, batch openmhealth.Batch) ([]point, error)
 
 var errOtherRules = errors.New("other rules decided this manifest")
 
-func (in *Intake) storeBlocks(ctx context.Context, r Request, m Manifest, series bool, points []point) error {
+func (in *Intake) storeBlocks(ctx context.Context, r Request, m Manifest, series bool, points []*openmhealth.Record) error {
 	sealer, err := in.Keys.Sealer(ctx, r.Owner, r.DataKey)
 	if err != nil {
 		return err
@@ -170,13 +165,13 @@ func (in *Intake) storeBlocks(ctx context.Context, r Request, m Manifest, series
 	return group.Wait()
 }
 
-func (in *Intake) storeBlock(ctx context.Context, sealer *vault.Sealer, r Request, b Block, series bool, points []point) error {
+func (in *Intake) storeBlock(ctx context.Context, sealer *vault.Sealer, r Request, b Block, series bool, points []*openmhealth.Record) error {
 	documents := make([]*segment.Document, 0, len(points))
 	if err := b.each(func(i int) error {
-		if i < 0 || i >= len(points) || points[i].id == "" {
+		if i < 0 || i >= len(points) || points[i] == nil {
 			return fault.New(fault.Internal, "manifest names a record that the body does not have")
 		}
-		documents = append(documents, points[i].document)
+		documents = append(documents, &points[i].Point)
 		return nil
 	}); err != nil {
 		return err
@@ -202,12 +197,13 @@ func (in *Intake) storeBlock(ctx context.Context, sealer *vault.Sealer, r Reques
 	return nil
 }
 
-// answer renders the manifest's decisions, the same for every retry.
-func answer(m Manifest, points []point) ([]openmhealth.Result, error) {
+// answer renders the manifest's decisions, the same for every retry, in the place of
+// what was decided just now.
+func answer(m Manifest, points []*openmhealth.Record, decided []openmhealth.Result) ([]openmhealth.Result, error) {
 	if m.Count < 0 || m.Count > openmhealth.Intake.Records {
 		return nil, fault.New(fault.Internal, "manifest has more records than a body can have")
 	}
-	results := make([]openmhealth.Result, m.Count)
+	results := slices.Grow(decided[:0], m.Count)[:m.Count]
 	for i := range results {
 		results[i] = openmhealth.Result{Index: i, Accepted: true}
 	}
@@ -218,8 +214,8 @@ func answer(m Manifest, points []point) ([]openmhealth.Result, error) {
 		results[r.Index] = openmhealth.Result{Index: r.Index, Pointer: r.Pointer, Rule: r.Rule}
 	}
 	for i := range results {
-		if results[i].Accepted && i < len(points) {
-			results[i].ID = points[i].id
+		if results[i].Accepted && i < len(points) && points[i] != nil {
+			results[i].ID = points[i].ID
 		}
 	}
 	return results, nil

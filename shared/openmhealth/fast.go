@@ -54,6 +54,8 @@ type shapeDecoder struct {
 	candidates []*shape // the one that matched last comes first
 	misses     int
 	learned    []*shape
+	used       []*shape
+	parsed     map[int32]record
 	pieces     []piece
 	holes      []string
 	batch      Batch
@@ -64,8 +66,7 @@ type shapeDecoder struct {
 type piece struct {
 	before, start, end int32 // in the text; before is where the record before ended
 	holes              int32 // where its leaves begin in the decoder's
-	shape              *shape
-	parsed             *record
+	shape              int32 // in the decoder's used, or -1: it is in parsed, by start
 }
 
 // seriesHeader is the header of a series, which is good.
@@ -218,7 +219,10 @@ func (d *shapeDecoder) matchOne(s *shape, start, before int) (piece, bool) {
 		return piece{}, false
 	}
 	d.holes = holes
-	return piece{start: int32(start), end: int32(start + n), before: int32(before), shape: s, holes: int32(from)}, true
+	if last := len(d.used) - 1; last < 0 || d.used[last] != s {
+		d.used = append(d.used, s)
+	}
+	return piece{start: int32(start), end: int32(start + n), before: int32(before), shape: int32(len(d.used) - 1), holes: int32(from)}, true
 }
 
 // parse reads the record that begins at start.
@@ -233,12 +237,16 @@ func (d *shapeDecoder) parse(start, before int) (piece, bool) {
 	end := start + int(dec.InputOffset())
 	r.size = int64(end - before)
 	r.oversize = r.oversize || r.size > int64(limits.RecordBytes)
-	return piece{start: int32(start), end: int32(end), before: int32(before), parsed: &r}, true
+	if d.parsed == nil {
+		d.parsed = map[int32]record{}
+	}
+	d.parsed[int32(start)] = r
+	return piece{start: int32(start), end: int32(end), before: int32(before), shape: -1}, true
 }
 
 // judge judges a piece and adds it to the batch.
 func (d *shapeDecoder) judge(p *piece) {
-	if p.parsed != nil { // the shape of one before it may have been learned since
+	if p.shape < 0 { // the shape of one before it may have been learned since
 		for _, s := range d.learned {
 			if again, ok := d.matchOne(s, int(p.start), int(p.before)); ok && again.end == p.end {
 				p = &again
@@ -246,7 +254,7 @@ func (d *shapeDecoder) judge(p *piece) {
 			}
 		}
 	}
-	if p.shape != nil {
+	if p.shape >= 0 {
 		n := len(d.batch.Records)
 		d.batch.Records = append(d.batch.Records, Record{}) // filled in its place: copies cost as much as the rest
 		if r := &d.batch.Records[n]; d.record(p, r) {
@@ -257,7 +265,7 @@ func (d *shapeDecoder) judge(p *piece) {
 		again, _ := d.parse(int(p.start), int(p.before)) // what has a shape is JSON
 		p = &again
 	}
-	r := *p.parsed
+	r := d.parsed[p.start]
 	if d.form == series {
 		names, values := []string{"header", "body"}, []reading.Value{d.series.point, r.point}
 		r = d.series.with(r, names, values, d.limits)
@@ -298,7 +306,7 @@ func (d *shapeDecoder) learn(p *piece, point reading.Value) (Record, bool) {
 // record makes r the record of a piece that has a shape; false where the rules on
 // times refuse it.
 func (d *shapeDecoder) record(p *piece, r *Record) (ok bool) {
-	s := p.shape
+	s := d.used[p.shape]
 	from, to := int(p.holes), int(p.holes)+len(s.leaves)
 	holes := d.holes[from:to:to]
 	r.Size = int(p.end - p.start)
