@@ -84,6 +84,7 @@ type run struct{ table, documents int }
 // divide divides the documents into tables.
 func (e *encoder) divide(documents []*Document) error {
 	rows, of := make([][]string, len(documents)), make([]int, len(documents))
+	whole := adder{free: func() bool { return true }}
 	for i, d := range documents {
 		at := -1
 		if i > 0 {
@@ -91,12 +92,15 @@ func (e *encoder) divide(documents []*Document) error {
 		}
 		switch rows[i] = d.Holes; {
 		case d.Shape == nil:
-			var o outline
-			var err error
-			if rows[i], err = o.add(nil, *d.Whole, 0, func() bool { return true }); err != nil {
+			whole.reset()
+			if err := whole.value(d.Whole, 0); err != nil {
 				return err
 			}
-			at = e.table(o)
+			rows[i] = slices.Clone(whole.holes)
+			var ok bool
+			if at, ok = e.known[string(whole.text)]; !ok {
+				at = e.table(whole.outline())
+			}
 		case at < 0 || e.tables[at].shape != d.Shape:
 			at = e.table(d.Shape.outline)
 			e.tables[at].shape = d.Shape

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"io"
+	"slices"
 	"strings"
 	"sync"
 	"unicode/utf8"
@@ -51,11 +52,11 @@ type Shape struct {
 // the order of the document's text, whether it is a hole. Errors are Encode's.
 func NewShape(v reading.Value, free func(i int) bool) (*Shape, error) {
 	i := -1
-	var o outline
-	if _, err := o.add(nil, v, 0, func() bool { i++; return free(i) }); err != nil {
+	a := adder{free: func() bool { i++; return free(i) }}
+	if err := a.value(&v, 0); err != nil {
 		return nil, err
 	}
-	return o.shape(), nil
+	return a.outline().shape(), nil
 }
 
 // shape is the shape of an outline, which is parsed when it is needed: who packs
@@ -74,15 +75,15 @@ func (o outline) shape() *Shape {
 // With returns a shape of objects that have member name before those of s, with
 // the same value in each. s must be of objects without such a member.
 func (s *Shape) With(name string, v reading.Value) (*Shape, error) {
-	var o outline
-	if _, err := o.add(nil, reading.ObjectValue([]string{name}, []reading.Value{v}), 0, func() bool { return false }); err != nil {
+	a, object := adder{free: func() bool { return false }}, reading.ObjectValue([]string{name}, []reading.Value{v})
+	if err := a.value(&object, 0); err != nil {
 		return nil, err
 	}
 	return outline{
-		text:    o.text[:len(o.text)-1] + "," + s.text[1:],
+		text:    string(a.text[:len(a.text)-1]) + "," + s.text[1:],
 		numbers: s.numbers,
-		values:  o.values + s.values - 1, // one object
-		bytes:   o.bytes + s.bytes,
+		values:  a.values + s.values - 1, // one object
+		bytes:   a.bytes + s.bytes,
 	}.shape(), nil
 }
 
@@ -100,19 +101,22 @@ const (
 	mark       = "#" // before a string that begins with it
 )
 
-// add makes o the outline of v and appends to holes what stands in them.
-func (o *outline) add(holes []string, v reading.Value, depth int, free func() bool) ([]string, error) {
-	a := adder{outline: o, holes: holes, free: free}
-	err := a.value(&v, depth)
-	o.text = string(a.text)
-	return a.holes, err
+// adder takes a document apart: into its outline, and what stands in its holes.
+type adder struct {
+	free          func() bool // says of each number and string whether it is a hole
+	text          []byte
+	holes         []string
+	numbers       []bool
+	values, bytes int
 }
 
-type adder struct {
-	*outline
-	text  []byte
-	holes []string
-	free  func() bool
+func (a *adder) outline() outline {
+	return outline{string(a.text), slices.Clone(a.numbers), a.values, a.bytes}
+}
+
+// reset makes room for the next document.
+func (a *adder) reset() {
+	*a = adder{free: a.free, text: a.text[:0], holes: a.holes[:0], numbers: a.numbers[:0]}
 }
 
 func (a *adder) value(v *reading.Value, depth int) error {
