@@ -19,7 +19,7 @@ import (
 // event is the recorded one.
 func TestTheStackIsMigrated(t *testing.T) {
 	s := stack.Open(t)
-	event, err := os.ReadFile("../../events/migrate.json")
+	event, err := os.ReadFile("../../events/migrate-by-hand.json")
 	require.NoError(t, err)
 	answer, err := lambda.NewHandler(handler(s.DatabaseConfig(t, "fitvault_migrate"))).Invoke(t.Context(), event)
 	require.NoError(t, err)
