@@ -6,6 +6,7 @@ include localstack/localstack.mk
 
 VENV := .local/venvs/test/bin
 SAM  := .local/venvs/sam/bin
+CHECKOV := .local/venvs/checkov/bin/checkov
 TOOL := go tool -modfile=tools/go.mod
 RUFF := localstack/pyproject.toml
 
@@ -37,6 +38,7 @@ check: setup ## format, lint, types, template, layers, licences
 	@$(VENV)/mypy --no-error-summary --config-file localstack/pyproject.toml localstack/launcher localstack/plugins
 	@SAM_CLI_TELEMETRY=0 __SAM_CLI_APP_DIR=.local/sam-home AWS_DEFAULT_REGION=eu-central-1 $(SAM)/sam validate --lint >/dev/null
 	@$(SAM)/cfn-lint template.yaml
+	@$(CHECKOV) --config-file .checkov.yaml
 
 generate: ## golden files and the contract inside template.yaml, after a change that is meant
 	@go test ./guard -update
