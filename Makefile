@@ -34,10 +34,11 @@ check: setup ## format, lint, types, template, layers, licences
 	@$(TOOL) staticcheck ./...
 	@go test ./guard/...
 	@$(VENV)/ruff check -q localstack && $(VENV)/ruff format -q --check localstack
-	@$(VENV)/ruff check -q --config $(RUFF) e2e shared && $(VENV)/ruff format -q --check --config $(RUFF) e2e shared
+	@$(VENV)/ruff check -q --config $(RUFF) docs e2e shared && $(VENV)/ruff format -q --check --config $(RUFF) docs e2e shared
 	@$(VENV)/mypy --no-error-summary --config-file localstack/pyproject.toml localstack/launcher localstack/plugins
 	@SAM_CLI_TELEMETRY=0 __SAM_CLI_APP_DIR=.local/sam-home AWS_DEFAULT_REGION=eu-central-1 $(SAM)/sam validate --lint >/dev/null
 	@$(SAM)/cfn-lint template.yaml
+	@$(VENV)/python docs/costs.py --check
 	@$(CHECKOV) --config-file .checkov.yaml
 
 generate: ## golden files and the contract inside template.yaml, after a change that is meant
