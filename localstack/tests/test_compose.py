@@ -62,12 +62,18 @@ def test_versions_are_those_that_are_run_here() -> None:
     assert "-r /fitvault/ms.txt" in COMPOSE["services"]["ministack"]["command"][2]
 
 
-def test_mounts_are_there_and_cannot_be_written() -> None:
+def test_mounts_are_there_and_cannot_be_written_but_the_databases() -> None:
     for service in COMPOSE["services"].values():
         for mount in service.get("volumes", []):
             source, _, mode = mount.split(":") if mount.count(":") == 2 else (*mount.split(":"), "")
-            if source not in COMPOSE["volumes"]:
+            if source not in {*COMPOSE["volumes"], "../.local/database/data"}:
                 assert mode == "ro" and (HERE / source).exists(), mount
+
+
+def test_the_database_is_reached_by_tls_and_with_a_password_only() -> None:
+    assert COMPOSE["configs"]["who_may"]["content"] == "hostssl all all all scram-sha-256\n"
+    assert "hba_file=/fitvault/pg_hba.conf" in COMPOSE["services"]["postgres"]["command"]
+    assert "environment" not in COMPOSE["services"]["postgres"]
 
 
 def test_nothing_gets_powers_over_this_machine() -> None:
