@@ -8,6 +8,7 @@ VENV := .local/venvs/test/bin
 SAM  := .local/venvs/sam/bin
 CHECKOV := .local/venvs/checkov/bin/checkov
 TOOL := go tool -modfile=tools/go.mod
+SQLC := CGO_ENABLED=0 $(TOOL) sqlc -f shared/postgres/sqlc.yaml
 RUFF := localstack/pyproject.toml
 
 .PHONY: help run test fips check generate
@@ -32,6 +33,7 @@ check: setup ## format, lint, types, template, layers, licences
 	@go mod tidy -diff
 	@go vet ./...
 	@$(TOOL) staticcheck ./...
+	@$(SQLC) diff
 	@go test ./guard/...
 	@$(VENV)/ruff check -q localstack && $(VENV)/ruff format -q --check localstack
 	@$(VENV)/ruff check -q --config $(RUFF) docs e2e shared && $(VENV)/ruff format -q --check --config $(RUFF) docs e2e shared
@@ -41,5 +43,6 @@ check: setup ## format, lint, types, template, layers, licences
 	@$(VENV)/python docs/costs.py --check
 	@$(CHECKOV) --config-file .checkov.yaml
 
-generate: ## golden files and the contract inside template.yaml, after a change that is meant
+generate: ## golden files, the contract inside template.yaml, and SQL's Go, after a change that is meant
+	@$(SQLC) generate
 	@go test ./guard -update

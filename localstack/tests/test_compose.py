@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import yaml
 
-from launcher import processes, services
+from launcher import environments, postgres, processes, services
 from launcher.layout import HERE, HOST, Layout, aws_environ
 
 COMPOSE = yaml.safe_load((HERE / "compose.yaml").read_text())
@@ -31,7 +31,7 @@ ABSENT = {
 
 @pytest.fixture
 def here(tmp_path: Path) -> Layout:
-    return Layout(tmp_path, tmp_path / "venvs", 24566, 24567)
+    return Layout(tmp_path, tmp_path / "venvs", 24566, 24567, 24568)
 
 
 @pytest.mark.parametrize("name", ["localstack", "ministack"])
@@ -45,8 +45,7 @@ def test_a_container_has_the_environment_of_the_launcher(name: str, here: Layout
 
 def test_ports_are_the_launchers_on_loopback_only(here: Layout) -> None:
     published = [port for service in COMPOSE["services"].values() for port in service.get("ports", [])]
-    assert published[:2] == [f"{HOST}:{port}:{port}" for port in (here.ls_port, here.ms_port)]
-    assert all(re.fullmatch(rf"{re.escape(HOST)}:(\d+):\1", port) for port in published)
+    assert published == [f"{HOST}:{port}:{port}" for port in (here.ls_port, here.ms_port, here.pg_port)]
     for name in set(COMPOSE["services"]) - {"localstack"}:
         assert COMPOSE["services"][name]["network_mode"] == "service:localstack", name
 
@@ -57,23 +56,26 @@ def test_versions_are_those_that_are_run_here() -> None:
     assert images == {
         "localstack": f"localstack/localstack:{version}",
         "ministack": "python:3.13-slim",
-        "postgres": "postgres:17",
+        "postgres": f"postgres:{environments.POSTGRES.split('.')[0]}",
     }
     assert "-r /fitvault/ms.txt" in COMPOSE["services"]["ministack"]["command"][2]
 
 
-def test_mounts_are_there_and_cannot_be_written_but_the_databases() -> None:
+def test_mounts_are_there_and_cannot_be_written_but_the_databases(here: Layout) -> None:
+    database = f"../.local/{postgres.data(here).relative_to(here.local)}"
     for service in COMPOSE["services"].values():
         for mount in service.get("volumes", []):
             source, _, mode = mount.split(":") if mount.count(":") == 2 else (*mount.split(":"), "")
-            if source not in {*COMPOSE["volumes"], "../.local/database/data"}:
+            if source not in {*COMPOSE["volumes"], database}:
                 assert mode == "ro" and (HERE / source).exists(), mount
 
 
-def test_the_database_is_reached_by_tls_and_with_a_password_only() -> None:
-    assert COMPOSE["configs"]["who_may"]["content"] == "hostssl all all all scram-sha-256\n"
-    assert "hba_file=/fitvault/pg_hba.conf" in COMPOSE["services"]["postgres"]["command"]
-    assert "environment" not in COMPOSE["services"]["postgres"]
+def test_the_database_is_reached_as_the_launchers_from_more_addresses() -> None:
+    service = COMPOSE["services"]["postgres"]
+    assert COMPOSE["configs"]["who_may"]["content"] == postgres.WHO_MAY.replace(f"{HOST}/32", "all")
+    for setting in ("port=24568", "listen_addresses=*", "hba_file=/fitvault/pg_hba.conf"):
+        assert setting in service["command"]
+    assert "environment" not in service
 
 
 def test_nothing_gets_powers_over_this_machine() -> None:
