@@ -203,7 +203,7 @@ def rates() -> str:
         row("read units a second, Readings", peak(m.rru_reads + m.rru_project), "40,000 a table; raise, warm it"),
         row("reads a second of one app's document", peak(m.api), "3,000 an item: **cannot be raised**"),
         row("tokens renewed a second, one an hour", peak(AWAKE_H * DAYS), "120 sign-ins or renewals; raise (charged)"),
-        row("days rebuilt a second, Aurora", peak(m.syncs), "8 ACU in template.yaml (DatabaseMaxCapacity); 256 a cluster"),
+        row("days made a second, Aurora", peak(m.syncs), "8 ACU by DatabaseMaxCapacity (template.yaml); 256 at most"),
     ]  # fmt: skip
     return table(["at the peak", *(f"{users:,}" for users in SIZES), "default"], rows, "lrrrl")
 
