@@ -41,7 +41,7 @@ check: setup ## format, lint, types, template, layers, licences
 	@SAM_CLI_TELEMETRY=0 __SAM_CLI_APP_DIR=.local/sam-home AWS_DEFAULT_REGION=eu-central-1 $(SAM)/sam validate --lint >/dev/null
 	@$(SAM)/cfn-lint template.yaml
 	@$(VENV)/python docs/costs.py --check
-	@$(CHECKOV) --config-file .checkov.yaml
+	@$(CHECKOV) --config-file .checkov.yaml >.local/checkov.log || { cat .local/checkov.log; exit 1; }
 
 generate: ## golden files, the contract inside template.yaml, and SQL's Go, after a change that is meant
 	@$(SQLC) generate
