@@ -25,6 +25,10 @@ var technology = map[string][]string{
 	"objects": {"github.com/aws/aws-sdk-go-v2/aws", "github.com/aws/aws-sdk-go-v2/service/s3", "github.com/aws/smithy-go"},
 	"params":  {"github.com/aws/aws-sdk-go-v2/aws", "github.com/aws/aws-sdk-go-v2/service/ssm"},
 	"boot":    {"github.com/aws/aws-sdk-go-v2/"},
+
+	"postgres":            {"github.com/jackc/pgx/v5"},
+	"postgres/query":      {"github.com/jackc/pgx/v5"},
+	"postgres/migrations": {"github.com/jackc/pgx/v5", "database/sql"},
 }
 
 // outside is what only technology may reach.
@@ -37,6 +41,12 @@ func hasPrefix(s string, prefixes []string) bool {
 		}
 	}
 	return false
+}
+
+// tree is the adapter that a package is of: its own packages may use each other.
+func tree(name string) string {
+	top, _, _ := strings.Cut(name, "/")
+	return top
 }
 
 // strays returns each import that goes up or sideways. imports is by package,
@@ -60,7 +70,7 @@ func strays(imports map[string][]string) (wrong []string) {
 			own, inside := strings.CutPrefix(i, "fitvault/")
 			shared := strings.TrimPrefix(own, "shared/")
 			switch {
-			case inside && (inDomain[shared] || name == "boot" || shared == name):
+			case inside && (inDomain[shared] || name == "boot" || tree(shared) == tree(name)):
 			case inside:
 				wrong = append(wrong, pkg+" imports "+i)
 			case hasPrefix(i, outside) && !hasPrefix(i, allowed):
