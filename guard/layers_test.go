@@ -20,6 +20,7 @@ var domain = []string{"access", "auditlog", "block", "days", "fault", "intake", 
 // boot puts adapters together, so it may import them and all of AWS.
 var technology = map[string][]string{
 	"edge":    {"github.com/aws/aws-lambda-go/events", "github.com/awslabs/aws-lambda-go-api-proxy/", "net/http"},
+	"stream":  {},
 	"dynamo":  {"github.com/aws/aws-sdk-go-v2/aws", "github.com/aws/aws-sdk-go-v2/service/dynamodb"},
 	"kmskeys": {"github.com/aws/aws-sdk-go-v2/aws", "github.com/aws/aws-sdk-go-v2/service/kms"},
 	"objects": {"github.com/aws/aws-sdk-go-v2/aws", "github.com/aws/aws-sdk-go-v2/service/s3", "github.com/aws/smithy-go"},
