@@ -239,7 +239,9 @@ func AccountsContract(t *testing.T, store AccountStore, keys keyring.Store, conf
 		var errs [writers]error
 		var all sync.WaitGroup
 		for i := range writers {
-			all.Go(func() { errs[i] = store.PutConsent(t.Context(), a.owner.User, access.Collection, said(i), fmt.Sprint(i)) })
+			all.Go(func() {
+				errs[i] = store.PutConsent(t.Context(), a.owner.User, access.Collection, said(i), fmt.Sprint(i))
+			})
 		}
 		all.Wait()
 		for i, err := range errs {
