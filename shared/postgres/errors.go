@@ -22,8 +22,8 @@ func (s state) ErrorCode() string { return string(s) }
 // feature, data, constraint, syntax and access rule, view.
 var mistakes = []string{"0A", "22", "23", "42", "44"}
 
-// failed turns pgx's error into a fault; nil stays nil.
-func failed(err error) error {
+// Failed turns pgx's error into a fault; nil stays nil.
+func Failed(err error) error {
 	if err == nil {
 		return nil
 	}

@@ -34,26 +34,20 @@ const (
 	maxIdle, maxLife = 5 * time.Minute, 30 * time.Minute
 )
 
-// Open returns a database that connects when it is first used, by TLS 1.2 or
-// higher to a server that proves its name, and with one connection at most: a
-// container of a function serves one event at a time, so that reserved
-// concurrency bounds the connections.
+// Open returns a database that connects when it is first used.
 func Open(c Config) (*DB, error) {
-	pool, err := poolConfig(c)
-	if err != nil {
-		return nil, err
-	}
-	d := &DB{}
-	if d.pool, err = pgxpool.NewWithConfig(context.Background(), pool); err != nil {
-		return nil, errors.New("the database's settings cannot be used")
-	}
-	return d, nil
+	pool, err := Connect(c)
+	return &DB{pool}, err
 }
 
 // Close ends the connection. Functions never do; tests must.
 func (d *DB) Close() { d.pool.Close() }
 
-func poolConfig(c Config) (*pgxpool.Config, error) {
+// Connect returns a pool that connects when it is first used, by TLS 1.2 or
+// higher to a server that proves its name, and with one connection at most: a
+// container of a function serves one event at a time, so that reserved
+// concurrency bounds the connections.
+func Connect(c Config) (*pgxpool.Pool, error) {
 	// pgx wants a parsed string; sslmode and passfile keep it from the environment's. TLS is set below.
 	pool, err := pgxpool.ParseConfig("sslmode=disable passfile=/dev/null")
 	if err != nil {
@@ -78,5 +72,9 @@ func poolConfig(c Config) (*pgxpool.Config, error) {
 		conn.Password, err = c.Password(ctx)
 		return err
 	}
-	return pool, nil
+	connected, err := pgxpool.NewWithConfig(context.Background(), pool)
+	if err != nil {
+		return nil, errors.New("the database's settings cannot be used")
+	}
+	return connected, nil
 }

@@ -115,7 +115,7 @@ func (d *DB) within(ctx context.Context, pseudonym string, mode pgx.TxAccessMode
 	defer cancel()
 	tx, err := d.begin(ctx, mode)
 	if err != nil {
-		return failed(err)
+		return Failed(err)
 	}
 	q := query.New(tx)
 	if err = q.SetOwner(ctx, pseudonym); err == nil {
@@ -126,9 +126,9 @@ func (d *DB) within(ctx context.Context, pseudonym string, mode pgx.TxAccessMode
 		rollback, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
 		defer cancel()
 		_ = tx.Rollback(rollback)
-		return failed(err)
+		return Failed(err)
 	}
-	return failed(tx.Commit(ctx))
+	return Failed(tx.Commit(ctx))
 }
 
 // begin tries twice: the pool's connection may have died while it lay idle,
