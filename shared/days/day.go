@@ -2,6 +2,7 @@ package days
 
 import (
 	"errors"
+	"strconv"
 	"strings"
 	"time"
 
@@ -60,11 +61,17 @@ const maxPart = 128 // bytes of a part's name
 // a UTC day.
 func RecordingOf(part string) (id string, ok bool) { return strings.CutPrefix(part, recordingPrefix) }
 
-// Place is where a sealed part lives; vault binds it into the seal.
-func Place(deployment, owner, part string) vault.Place {
-	return vault.Place{Deployment: deployment, Table: "days", Owner: owner, ID: part}
+// Place is where a version of a sealed part lives; vault binds it into the seal, so
+// that a part stands neither for another nor for its own past under a new number.
+func Place(deployment, owner, part string, version int64) vault.Place {
+	return vault.Place{Deployment: deployment, Table: "days", Owner: owner, ID: part + "@" + strconv.FormatInt(version, 10)}
 }
 
-// Around is the civil days that the readings of a part of a UTC day can lie on,
-// first and last: no offset is a whole day long.
-func Around(utc Day) (first, last Day) { return utc - 1, utc + 1 }
+// Around is the civil days that the readings of a UTC day can lie on, first and
+// last, as far as ParseDay takes them: no offset is a whole day long.
+func Around(utc Day) (first, last Day) { return max(utc-1, firstDay), min(utc+1, lastDay) }
+
+var (
+	firstDay = DayOf(time.Date(1, 1, 1, 0, 0, 0, 0, time.UTC))
+	lastDay  = DayOf(time.Date(9999, 12, 31, 0, 0, 0, 0, time.UTC))
+)

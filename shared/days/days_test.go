@@ -215,8 +215,14 @@ func TestDays(t *testing.T) {
 		require.Equal(t, s, d.String())
 		require.Equal(t, s, d.Time().Format(time.DateOnly))
 		require.Equal(t, d, days.DayOf(d.Time().Add(23*time.Hour)))
+	}
+	for s, want := range map[string][2]string{
+		"2026-05-04": {"2026-05-03", "2026-05-05"}, "0001-01-01": {"0001-01-01", "0001-01-02"}, "9999-12-31": {"9999-12-30", "9999-12-31"},
+	} {
+		d, err := days.ParseDay(s)
+		require.NoError(t, err)
 		first, last := days.Around(d)
-		require.Equal(t, []days.Day{d - 1, d + 1}, []days.Day{first, last})
+		require.Equal(t, want, [2]string{first.String(), last.String()})
 	}
 	for _, s := range []string{"", "0000-01-01", "2026-02-30", "2026-5-4", "26-05-04", "2026-05-04T00:00:00Z", "２０２６-05-04", "10000-01-01", "-001-01-01"} {
 		_, err := days.ParseDay(s)
@@ -244,7 +250,7 @@ func TestPartOf(t *testing.T) {
 	require.Equal(t, "abc", id)
 	_, ok = days.RecordingOf("2026-05-04")
 	require.False(t, ok)
-	require.Equal(t, vault.Place{Deployment: "d", Table: "days", Owner: "o", ID: "2026-05-04"}, days.Place("d", "o", "2026-05-04"))
+	require.Equal(t, vault.Place{Deployment: "d", Table: "days", Owner: "o", ID: "2026-05-04@7"}, days.Place("d", "o", "2026-05-04", 7))
 }
 
 func TestEncodeKeepsToItsLimits(t *testing.T) {
