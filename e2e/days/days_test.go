@@ -40,7 +40,9 @@ func some(rng *rand.Rand, prefix string, n int) (points []string) {
 // TestDaysAreARecount: several types, units and offsets, midnights crossed, two
 // clients, corrections, copies and recordings.
 func TestDaysAreARecount(t *testing.T) {
-	p := stack.Open(t).Newcomer(t)
+	s := stack.Open(t)
+	s.UseDatabase(t)
+	p := s.Newcomer(t)
 	rng := rand.New(rand.NewPCG(4, 5))
 	first := some(rng, "a", 300)
 	send(t, p, first...)
