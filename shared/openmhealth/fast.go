@@ -20,8 +20,8 @@ const (
 // decodeByShape judges a body, comparing each record with the shapes of those that
 // were accepted before; what is like none is parsed and judged. It returns false,
 // and leaves the body to parse, where anything is out of the ordinary: a body that
-// is not readable or has too many records, a series whose header is not good or not
-// first, one record of no known shape.
+// is not readable or has too many records, a series whose header is not good, one
+// record of no known shape.
 func decodeByShape(body []byte, owner string, limits Limits, shapes *shapes) (Batch, form, bool) {
 	if len(body) > math.MaxInt32 {
 		return Batch{}, single, false
@@ -60,6 +60,8 @@ type shapeDecoder struct {
 	holes      []string
 	batch      Batch
 	series     seriesHeader
+	listEnd    int // where a series' list ends, and its header behind it; 0 where that comes first
+	behind     int
 }
 
 // piece is one record: a match with a shape, or parsed.
@@ -112,7 +114,16 @@ func (d *shapeDecoder) split() bool {
 		return false
 	}
 	d.form, d.above = series, 2
-	return d.list() && d.next('}')
+	if !d.list() {
+		return false
+	}
+	if d.behind > 0 {
+		if d.at != d.listEnd {
+			return false
+		}
+		d.at = d.behind
+	}
+	return d.next('}')
 }
 
 // find looks up the shapes that records of the body may have.
@@ -129,25 +140,50 @@ func (d *shapeDecoder) mayHave(s *shape) bool {
 	return s.inSeries == (d.form == series) && (!s.inSeries || s.schema == d.series.schema) && d.above+s.depth <= d.limits.Depth
 }
 
-// readHeader reads a series as far as into its list, if it begins with a header
-// that is good.
+// readHeader reads a series as far as into its list, if its header is good. A list
+// that stands before the header is read twice.
 func (d *shapeDecoder) readHeader() bool {
 	dec := jsontext.NewDecoder(bytes.NewBuffer(d.body[d.at:]))
-	name := func(want string) bool {
+	name := func() string {
 		token, err := dec.ReadToken()
-		return err == nil && token.Kind() == jsontext.KindString && token.String() == want
+		if err != nil || token.Kind() != jsontext.KindString {
+			return ""
+		}
+		return token.String()
 	}
-	if token, err := dec.ReadToken(); err != nil || token.Kind() != jsontext.KindBeginObject || !name("header") {
+	if token, err := dec.ReadToken(); err != nil || token.Kind() != jsontext.KindBeginObject {
+		return false
+	}
+	first := name()
+	begin := d.at // of what is in the list
+	if first == "body" && dec.PeekKind() == jsontext.KindBeginArray {
+		list, err := dec.ReadValue()
+		if err != nil {
+			return false
+		}
+		d.listEnd = d.at + int(dec.InputOffset())
+		begin = d.listEnd - len(list) + 1
+		first = name()
+	}
+	if first != "header" {
 		return false
 	}
 	header, err := parseRecord(dec, d.limits, "")
-	if err != nil || header.oversize || header.number != nil || header.size > maxShared || !name("body") {
+	if err != nil || header.oversize || header.number != nil || header.size > maxShared {
 		return false
 	}
-	if token, err := dec.ReadToken(); err != nil || token.Kind() != jsontext.KindBeginArray {
-		return false
+	if d.listEnd > 0 {
+		d.behind = d.at + int(dec.InputOffset())
+	} else {
+		if name() != "body" {
+			return false
+		}
+		if token, err := dec.ReadToken(); err != nil || token.Kind() != jsontext.KindBeginArray {
+			return false
+		}
+		begin = d.at + int(dec.InputOffset())
 	}
-	d.at += int(dec.InputOffset())
+	d.at = begin
 	alone := reading.ObjectValue([]string{"header", "body"}, []reading.Value{header.point, reading.ObjectValue(nil, nil)})
 	if checkEnvelope(alone) != nil || d.header.check(record{point: alone, shared: true}) != nil {
 		return false

@@ -167,14 +167,14 @@ func TestNoLeafPassesForAnother(t *testing.T) {
 			}
 			for _, at := range scalars(t, text) {
 				for _, leaf := range leaves {
-					if rng.IntN(oneIn/8) == 0 {
+					if rng.IntN(oneIn/3) == 0 {
 						try("[" + text[:at[0]] + leaf + text[at[1]:] + "]")
 					}
 				}
 			}
 			for _, at := range scalars(t, body) {
 				for _, leaf := range leaves {
-					if rng.IntN(oneIn/8) == 0 {
+					if rng.IntN(oneIn/3) == 0 {
 						try(`{"header":` + header + `,"body":[` + body[:at[0]] + leaf + body[at[1]:] + `]}`)
 					}
 				}
@@ -252,7 +252,8 @@ func TestJSONTestSuiteByShape(t *testing.T) {
 		require.NoError(t, err)
 		for _, sent := range []string{
 			string(text), "[" + point + "," + string(text) + "," + point + "]", point + string(text), strings.Replace(point, `"body":`, `"body":`+string(text)+`,"body":`, 1),
-			`{"header":` + header + `,"body":[` + body + `,` + string(text) + `,` + body + `]}`, `{"header":` + string(text) + `,"body":[` + body + `]}`, `{"header":` + header + `,"body":[` + body + `]` + string(text) + `}`,
+			`{"header":` + header + `,"body":[` + body + `,` + string(text) + `,` + body + `]}`, `{"header":` + string(text) + `,"body":[` + body + `]}`, `{"header":` + header + `,"body":[` + body + `]` + string(text) + `}`, `{"body":[` + body + `]` + string(text) + `,"header":` + header + `}`,
+			`{"body":[` + body + `,` + string(text) + `],"header":` + header + `}`, `{"body":[` + body + `],"header":` + string(text) + `}`, `{"body":[` + body + `],"header":` + header + string(text) + `}`,
 		} {
 			if len(sent) < 100_000 {
 				same(t, &shapes, []byte(sent), openmhealth.Intake)
@@ -275,19 +276,26 @@ func TestLimitsByShape(t *testing.T) {
 	}
 	same(t, &shapes, points(1, ""), openmhealth.Intake)
 	same(t, &shapes, series(1, ""), openmhealth.Intake)
+	bodyFirst := func(n int, space string) []byte {
+		return []byte(`{"body":[` + strings.TrimSuffix(strings.Repeat(space+body+",", n), ",") + `],"header":` + header + `}`)
+	}
+	require.Equal(t, 2, same(t, &shapes, bodyFirst(2, ""), openmhealth.Intake))
 	limits := openmhealth.Limits{Bytes: 20_000, Records: 4, Depth: 8, RecordBytes: len(point) + 100}
 	for n := range 7 {
 		same(t, &shapes, points(n, ""), limits)
 		same(t, &shapes, series(n, ""), limits)
+		same(t, &shapes, bodyFirst(n, ""), limits)
 	}
 	for space := 90; space < 150; space++ {
 		same(t, &shapes, points(2, strings.Repeat(" ", space)), limits)
 		same(t, &shapes, series(2, strings.Repeat(" ", space)), limits)
+		same(t, &shapes, bodyFirst(2, strings.Repeat(" ", space)), limits)
 	}
 	for depth := range 9 {
 		limits.Depth = depth
 		same(t, &shapes, points(2, ""), limits)
 		same(t, &shapes, series(2, ""), limits)
+		same(t, &shapes, bodyFirst(2, ""), limits)
 		same(t, &shapes, []byte(point), limits)
 	}
 	limits.Bytes = len(point) + 1
@@ -379,7 +387,7 @@ func FuzzShapes(f *testing.F) {
 		p := generate.Point(rng, s, owner)
 		header, body := halves(f, p)
 		point := string(p.AppendJSON(nil))
-		for _, sent := range []string{point, "[" + point + "]", "[" + point + " , " + point + "]", `{"header":` + header + `,"body":[` + body + `,` + body + `]}`} {
+		for _, sent := range []string{point, "[" + point + "]", "[" + point + " , " + point + "]", `{"header":` + header + `,"body":[` + body + `,` + body + `]}`, ` { "body" : [` + body + `] , "header":` + header + `}`} {
 			f.Add([]byte(sent))
 			same(f, &shapes, []byte(sent), openmhealth.Intake)
 		}
