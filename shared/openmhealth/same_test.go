@@ -114,8 +114,11 @@ func TestMutationsByShape(t *testing.T) {
 			}
 			sent = append(sent, string(changed.AppendJSON(nil)))
 			if changed.Kind() == reading.Object {
-				_, b := halves(t, changed)
+				h, b := halves(t, changed)
 				bodies = append(bodies, b)
+				if h != header {
+					same(t, &shapes, []byte(`{"header":`+h+`,"body":[`+body+`]}`), openmhealth.Intake)
+				}
 			}
 			cases++
 		}
@@ -169,6 +172,13 @@ func TestNoLeafPassesForAnother(t *testing.T) {
 				for _, leaf := range leaves {
 					if rng.IntN(oneIn/3) == 0 {
 						try("[" + text[:at[0]] + leaf + text[at[1]:] + "]")
+					}
+				}
+			}
+			for _, at := range scalars(t, header) {
+				for _, leaf := range leaves {
+					if rng.IntN(oneIn/3) == 0 {
+						try(`{"header":` + header[:at[0]] + leaf + header[at[1]:] + `,"body":[` + body + `]}`)
 					}
 				}
 			}
@@ -315,7 +325,7 @@ func TestWhatIsRemembered(t *testing.T) {
 		before := shapes.Len()
 		_, err := openmhealth.DecodeWith(generate.JSON(batch), owner, openmhealth.Intake, &shapes)
 		require.NoError(t, err)
-		require.LessOrEqual(t, shapes.Len()-before, openmhealth.MaxLearned)
+		require.LessOrEqual(t, shapes.Len()-before, openmhealth.MaxLearned, "points have no shapes of headers")
 	}
 	require.Equal(t, openmhealth.MaxShapes, shapes.Len())
 
