@@ -40,10 +40,10 @@ func learn(text string, point reading.Value, part part) *shape {
 		return nil
 	}
 	accepted, err := reading.FromPoint(point)
-	if err != nil {
+	s := &shape{part: part, schema: Schema{accepted.Type, accepted.Version}, id: -1, created: -1}
+	if err != nil || !slices.Contains(Served, s.schema) { // a header's schema knows no types
 		return nil
 	}
-	s := &shape{part: part, schema: Schema{accepted.Type, accepted.Version}, id: -1, created: -1}
 	l := learner{shape: s, text: text, dec: jsontext.NewDecoder(bytes.NewBufferString(text)), at: map[string]int{}}
 	header, _ := point.Get("header")
 	switch part {

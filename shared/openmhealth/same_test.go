@@ -341,7 +341,11 @@ func TestWhatIsRemembered(t *testing.T) {
 			same(t, &shapes, []byte(strings.Replace(string(body), "heart_rate", "heart_rat\\u0065", 1)), openmhealth.Intake)
 		}
 	}
-	require.Positive(t, shapes.Len())
+	header, _, _ := strings.Cut(strings.TrimPrefix(fmt.Sprintf(good, "a", "a", "a", "a"), `{"header":`), `,"body":`)
+	for _, h := range []string{header, strings.Replace(header, "heart-rate", canary, 1), strings.Replace(header, "2.0", canary, 1)} {
+		same(t, &shapes, []byte(`{"header":`+h+`,"body":[{"heart_rate":{"value":71.236548917,"unit":"beats/min"}}]}`), openmhealth.Intake)
+	}
+	require.Equal(t, 3, shapes.Len(), "a point in two spellings, and one header")
 	for _, literal := range shapes.Literals() {
 		for _, value := range []string{canary, "71.23", owner, "2026", "07:25"} {
 			require.NotContains(t, literal, value)
