@@ -87,12 +87,23 @@ func (s *Stack) Invoke(t testing.TB, function string, e events.APIGatewayProxyRe
 	require.NoError(t, err)
 	header, body := s.Request(t, http.MethodPost, "lambda", "/2015-03-31/functions/"+function+"/invocations", "", payload)
 	require.Empty(t, header.Get("X-Amz-Function-Error"), "%s failed: %s", function, body)
+	answer, err := Decode(body)
+	require.NoError(t, err, "%s", body)
+	return answer
+}
+
+// Decode reads what a function behind the API has answered.
+func Decode(body []byte) (Answer, error) {
 	var answer events.APIGatewayProxyResponse
-	require.NoError(t, json.Unmarshal(body, &answer), "%s", body)
-	if answer.IsBase64Encoded {
-		decoded, err := base64.StdEncoding.DecodeString(answer.Body)
-		require.NoError(t, err)
-		answer.Body = string(decoded)
+	if err := json.Unmarshal(body, &answer); err != nil {
+		return Answer{}, err
 	}
-	return Answer{Status: answer.StatusCode, Header: answer.MultiValueHeaders, Body: []byte(answer.Body)}
+	text := []byte(answer.Body)
+	if answer.IsBase64Encoded {
+		var err error
+		if text, err = base64.StdEncoding.DecodeString(answer.Body); err != nil {
+			return Answer{}, err
+		}
+	}
+	return Answer{Status: answer.StatusCode, Header: answer.MultiValueHeaders, Body: text}, nil
 }
