@@ -80,6 +80,13 @@ func Deployed(t testing.TB, s *stack.Stack, function string) Code {
 	return Code{file.Name(), environment, time.Duration(c.Timeout) * time.Second, c.MemorySize << 20}
 }
 
+// With is the code with one more setting.
+func (c Code) With(name, value string) Code {
+	c.Environment = maps.Clone(c.Environment)
+	c.Environment[name] = value
+	return c
+}
+
 // What an invocation fails with.
 var (
 	ErrEnded   = errors.New("the process has ended")
