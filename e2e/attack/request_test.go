@@ -129,7 +129,7 @@ func (r request) event(p *stack.Person) events.APIGatewayProxyRequest {
 			e.PathParameters["id"] = strings.Repeat("b", 26)
 		}
 	}
-	e.MultiValueQueryStringParameters, _ = url.ParseQuery(query) // what cannot be parsed, the gateway leaves out
+	e.MultiValueQueryStringParameters = parsed(query)
 	set := func(name, value string) {
 		e.Headers[name] = value
 		e.MultiValueHeaders[textproto.CanonicalMIMEHeaderKey(name)] = []string{value}
@@ -144,6 +144,25 @@ func (r request) event(p *stack.Person) events.APIGatewayProxyRequest {
 		e.Body, e.IsBase64Encoded = base64.StdEncoding.EncodeToString(r.body), true
 	}
 	return e
+}
+
+// parsed is a query as the gateway reads it: whatever it holds is a parameter.
+func parsed(query string) map[string][]string {
+	all := map[string][]string{}
+	for part := range strings.SplitSeq(query, "&") {
+		name, value, _ := strings.Cut(part, "=")
+		if name, value = unescaped(name), unescaped(value); name != "" {
+			all[name] = append(all[name], value)
+		}
+	}
+	return all
+}
+
+func unescaped(s string) string {
+	if decoded, err := url.QueryUnescape(s); err == nil {
+		return decoded
+	}
+	return s
 }
 
 // newUUID is a name for a data point that n alone decides: a test that fails can

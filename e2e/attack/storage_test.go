@@ -36,12 +36,12 @@ func (w *weather) decide(c faults.Call) faults.Fate {
 		return faults.Fate{}
 	}
 	way, fate := "", faults.Fate{}
-	switch n := w.rng.IntN(20); {
-	case n < 7:
-		way, fate.Status = "answered 500", http.StatusInternalServerError
+	switch n := w.rng.IntN(40); {
 	case n < 13:
+		way, fate.Status = "answered 500", http.StatusInternalServerError
+	case n < 26:
 		way, fate.Lost = "reset before", true
-	case n < 19:
+	case n < 39:
 		way, fate.Cut = "reset after", true
 	default:
 		way, fate.Hang = "done and never answered", true
@@ -50,15 +50,13 @@ func (w *weather) decide(c faults.Call) faults.Fate {
 	return fate
 }
 
-// lambdaTimeout is what these clients' function may take. It is less than the
-// deployed one, so that a call that is never answered costs the test less.
-const lambdaTimeout = 2 * time.Second
 
 // client sends one batch after the other, each until it is acknowledged, or once
 // only. Its function is put to sleep from time to time, as Lambda does, so that it
 // has to ask KMS again.
 type client struct {
 	code    bootstrap.Code
+	timeout time.Duration // of its function: less than the deployed one, so that a call that is never answered costs the test less
 	proxy   string
 	person  *stack.Person
 	number  int
@@ -99,7 +97,7 @@ func (c *client) run(t *testing.T, batches int) error {
 					continue
 				}
 			}
-			a, err := c.process.Invoke(e, lambdaTimeout)
+			a, err := c.process.Invoke(e, c.timeout)
 			switch {
 			default:
 				c.answers[fmt.Sprint(a.Status)]++
@@ -142,17 +140,16 @@ func TestFailingStorage(t *testing.T) {
 	w := &weather{rng: rand.New(rand.NewPCG(5, uint64(time.Now().UnixNano()))), failed: map[string]int{}}
 	proxy := faults.New(t, s.Endpoints.AWS, s.Outputs, w.decide)
 	code := bootstrap.Deployed(t, s, s.Output(t, "IngestFunction"))
-	impatient := code.With("AWS_MAX_ATTEMPTS", "1") // the SDK tries three times; these clients see each fault
 
 	people := []*stack.Person{s.Newcomer(t), s.Newcomer(t)}
 	clients := make([]*client, 16)
 	errs := make([]error, len(clients))
 	var wait sync.WaitGroup
 	for i := range clients {
-		clients[i] = &client{code: code, proxy: proxy.URL, person: people[i%len(people)], number: i,
+		clients[i] = &client{code: code, timeout: 8 * time.Second, proxy: proxy.URL, person: people[i%len(people)], number: i,
 			acknowledged: map[string]float64{}, abandoned: map[string]float64{}, answers: map[string]int{}}
-		if i >= len(clients)/2 {
-			clients[i].code = impatient
+		if i%4 == 3 { // the SDK tries three times; these see each fault
+			clients[i].code, clients[i].timeout = code.With("AWS_MAX_ATTEMPTS", "1"), 2*time.Second
 		}
 		wait.Go(func() { errs[i] = clients[i].run(t, size(48, 2000)/len(clients)) })
 	}
