@@ -36,11 +36,11 @@ type brand struct {
 	n            int // of the next request
 }
 
-// mark is v with the brand at its n-th place, names and values counted, and at
-// others by chance. It says how many places there are.
-func (b *brand) mark(v reading.Value, n int) (reading.Value, int) {
+// mark is v with the brand at its n-th place, names and values counted, and, if
+// more, at others by chance. It says how many places there are.
+func (b *brand) mark(v reading.Value, n int, more bool) (reading.Value, int) {
 	at := 0
-	here := func() bool { at++; return at-1 == n || b.rng.IntN(6) == 0 }
+	here := func() bool { at++; return at-1 == n || more && b.rng.IntN(6) == 0 }
 	var walk func(v reading.Value) reading.Value
 	walk = func(v reading.Value) reading.Value {
 		switch v.Kind() {
@@ -107,8 +107,8 @@ func (b *brand) next() request {
 	if b.n%3 > 0 {
 		schema := openmhealth.Served[b.n%len(openmhealth.Served)]
 		point := generate.Point(b.rng, schema, b.owner)
-		_, places := b.mark(point, -1)
-		marked, _ := b.mark(point, b.n/len(openmhealth.Served)%places)
+		_, places := b.mark(point, -1, false)
+		marked, _ := b.mark(point, b.rng.IntN(places), b.n%2 == 0)
 		r = post(readings, mediaJSON, marked.AppendJSON(nil))
 		if b.n%7 == 0 { // or not even JSON
 			r.body = r.body[:b.rng.IntN(len(r.body))]

@@ -55,12 +55,13 @@ func TestHostileInput(t *testing.T) {
 	}
 	before := processes(t, s)
 
-	for _, a := range all {
+	for i, a := range all {
 		t.Run(a.name, func(t *testing.T) {
 			next := nextRequest(a.request)
 			a.judge(t, a.send(t, p))
-			require.Equal(t, http.StatusOK, next.send(t, p).Status, "the next request")
-
+			if whole || i%4 == 0 {
+				require.Equal(t, http.StatusOK, next.send(t, p).Status, "the next request")
+			}
 			process := own[a.function()]
 			answer, err := process.Invoke(a.event(p), patience)
 			require.NoError(t, err, "%s", process.Output())

@@ -50,7 +50,6 @@ func (w *weather) decide(c faults.Call) faults.Fate {
 	return fate
 }
 
-
 // client sends one batch after the other, each until it is acknowledged, or once
 // only. Its function is put to sleep from time to time, as Lambda does, so that it
 // has to ask KMS again.
@@ -151,7 +150,7 @@ func TestFailingStorage(t *testing.T) {
 		if i%4 == 3 { // the SDK tries three times; these see each fault
 			clients[i].code, clients[i].timeout = code.With("AWS_MAX_ATTEMPTS", "1"), 2*time.Second
 		}
-		wait.Go(func() { errs[i] = clients[i].run(t, size(48, 2000)/len(clients)) })
+		wait.Go(func() { errs[i] = clients[i].run(t, size(32, 2000)/len(clients)) })
 	}
 	wait.Wait()
 
