@@ -96,7 +96,7 @@ var templates = []request{
 	{method: http.MethodGet, resource: readings, user: "NOTE"},
 	{method: http.MethodPost, resource: recordings, user: "NOTE%00", media: mediaTCX, body: []byte("NOTE")},
 	get(readings, "").with("Authorization", "Bearer NOTE"), get(readings, "").with("Authorization", "NOTE NOTE.NOTE.NOTE"), get(readings, "").with("x-api-key", "NOTE"),
-	get(readings, "").with("Cookie", "NOTE=NOTE"), get(recorded, "").with("Accept", "NOTE/NOTE"),
+	get(consents, "").with("Cookie", "NOTE=NOTE"), get(recorded, "").with("Accept", "NOTE/NOTE"),
 }
 
 // next is another hostile request. Two of three are data points of the served

@@ -42,7 +42,8 @@ def parse(words: list[str]) -> argparse.Namespace:
         added.set_defaults(run=run)
         return added
 
-    command("setup", setup, "makes the Python environments and DynamoDB Local; nothing where they are right")
+    made = command("setup", setup, "makes the Python environments and DynamoDB Local; nothing where they are right")
+    made.add_argument("also", nargs="*", metavar="EXTRA", help="as well: " + ", ".join(environments.EXTRA))
     command("up", up, "set-up, start, build, deploy and seed, each only where it is needed")
     command("down", down, "stops everything; users stay, the rest of the local AWS is forgotten")
     command("status", status, "says what is up")
@@ -89,11 +90,14 @@ def with_packages(layout: Layout) -> None:
     os.execve(python, [str(python), "-m", "launcher", *sys.argv[1:]], os.environ)
 
 
-def setup(layout: Layout, _: argparse.Namespace) -> int:
-    prerequisites.check(thorough=bool(environments.stale(layout)))
-    if environments.stale(layout):
+def setup(layout: Layout, arguments: argparse.Namespace) -> int:
+    also = getattr(arguments, "also", [])
+    if unknown := set(also) - environments.EXTRA.keys():
+        raise Trouble(f"There is no environment {unknown.pop()}.")
+    prerequisites.check(thorough=bool(environments.stale(layout, also)))
+    if environments.stale(layout, also):
         with alone(layout):
-            environments.set_up(layout)
+            environments.set_up(layout, also=also)
     return 0
 
 

@@ -13,6 +13,8 @@ from launcher.layout import HERE, Layout, base_environ
 from launcher.progress import Trouble, step
 
 VENVS = {"ls": "LocalStack", "ms": "MiniStack", "sam": "SAM and cfn-lint", "test": "the launcher and the tests"}
+# Set up only where it is asked for: `make attack`.
+EXTRA = {"attack": "schemathesis"}
 COPY_JARS = "org.apache.maven.plugins:maven-dependency-plugin:3.8.1:copy-dependencies"
 
 
@@ -25,15 +27,15 @@ def requirements(venv: str) -> Path:
     return HERE / "requirements" / f"{venv}.txt"
 
 
-def stale(layout: Layout) -> list[str]:
-    """What is not set up, or was set up for something else than is asked for now."""
-    names = [venv for venv in VENVS if not _stamped(layout.venvs / venv, _venv_digest(venv))]
+def stale(layout: Layout, also: Sequence[str] = ()) -> list[str]:
+    """What is not set up, or was set up for something else than is asked for now; of the extras, those that are named."""
+    names = [venv for venv in (*VENVS, *also) if not _stamped(layout.venvs / venv, _venv_digest(venv))]
     return names + ([] if _stamped(layout.ddb, _ddb_digest()) else ["dynamodb"])
 
 
-def set_up(layout: Layout, only: Sequence[str] = ()) -> None:
-    """Sets up what is stale, or of that only the parts that are named."""
-    names = [name for name in stale(layout) if not only or name in only]
+def set_up(layout: Layout, only: Sequence[str] = (), also: Sequence[str] = ()) -> None:
+    """Sets up what is stale, or of that only the parts that are named; `also` names extras."""
+    names = [name for name in stale(layout, also) if not only or name in only]
     layout.local.mkdir(exist_ok=True)
     if "test" in names:  # first and alone: its pip serves the others
         _named(layout, "test")
@@ -46,7 +48,7 @@ def set_up(layout: Layout, only: Sequence[str] = ()) -> None:
 
 
 def _named(layout: Layout, venv: str) -> None:
-    with step(f"Python environment of {VENVS[venv]}"):
+    with step(f"Python environment of {(VENVS | EXTRA)[venv]}"):
         _make_venv(layout, venv)
 
 

@@ -54,7 +54,7 @@ def test_a_command_that_fails_printed_nothing() -> None:
     assert prerequisites.output(["no-such-command"]) == ""
 
 
-@pytest.mark.parametrize("venv", environments.VENVS)
+@pytest.mark.parametrize("venv", [*environments.VENVS, *environments.EXTRA])
 def test_requirements_are_exact_and_hashed_and_name_no_index(venv: str) -> None:
     lines = environments.requirements(venv).read_text().splitlines()[1:]
     assert len(lines) > 10
@@ -62,7 +62,7 @@ def test_requirements_are_exact_and_hashed_and_name_no_index(venv: str) -> None:
         assert re.fullmatch(r"[\w.-]+==[\w.+!]+ --hash=sha256:[0-9a-f]{64}", line), line
 
 
-@pytest.mark.parametrize("venv", environments.VENVS)
+@pytest.mark.parametrize("venv", [*environments.VENVS, *environments.EXTRA])
 def test_what_is_asked_for_is_locked(venv: str) -> None:
     locked = {
         line.split("==")[0].replace("_", "-")
