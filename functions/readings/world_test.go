@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/aws/aws-lambda-go/events"
 	"github.com/go-json-experiment/json/jsontext"
@@ -18,6 +19,7 @@ import (
 
 	"fitvault/shared/access"
 	"fitvault/shared/auditlog"
+	"fitvault/shared/block"
 	"fitvault/shared/dynamo"
 	"fitvault/shared/edge"
 	"fitvault/shared/edge/edgetest"
@@ -75,7 +77,7 @@ type stored struct{ *intaketest.Blocks }
 func (s stored) Between(ctx context.Context, owner, first, end string) iter.Seq2[dynamo.Sealed, error] {
 	return func(yield func(dynamo.Sealed, error) bool) {
 		for p, err := range s.Blocks.Between(ctx, owner, first, end) {
-			if !yield(dynamo.Sealed{Item: p.Item, Blob: p.Blob}, err) {
+			if !yield(dynamo.Sealed(p), err) {
 				return
 			}
 		}
@@ -110,12 +112,16 @@ func (w *world) request(owner access.UserID, body string) intake.Request {
 	if owner == w.Ben {
 		key = "key-of-ben"
 	}
-	return intake.Request{Owner: owner.String(), DataKey: key, Client: edgetest.Client, IdempotencyKey: rand.Text(), Body: []byte(body),
+	return intake.Request{Owner: owner.String(), DataKey: key, Client: edgetest.Client, Rank: block.RankOwner, IdempotencyKey: rand.Text(), Body: []byte(body),
 		Record: func(context.Context, string, int) error { return nil }}
 }
 
 // seal puts a block into the table that intake did not make.
 func (w *world) seal(t testing.TB, day, id string, points ...string) {
+	w.sealFrom(t, block.Header{Client: edgetest.Client, Rank: block.RankOwner, Arrived: w.Now()}, day, id, points...)
+}
+
+func (w *world) sealFrom(t testing.TB, h block.Header, day, id string, points ...string) {
 	var batch []reading.Value
 	for _, p := range points {
 		v, err := reading.Decode(jsontext.NewDecoder(strings.NewReader(p)), 64)
@@ -124,7 +130,9 @@ func (w *world) seal(t testing.TB, day, id string, points ...string) {
 	}
 	packed, err := segment.Encode(batch)
 	require.NoError(t, err)
-	w.sealText(t, day, id, packed)
+	plain, err := block.Encode(h, packed)
+	require.NoError(t, err)
+	w.sealText(t, day, id, plain)
 }
 
 func (w *world) sealText(t testing.TB, day, id string, plaintext []byte) {
@@ -161,7 +169,8 @@ func (w *world) do(t require.TestingT, e eventOf) events.APIGatewayProxyResponse
 // page is the answer of both lists.
 type page struct {
 	Items []json.RawMessage
-	Next  string `json:"next_page_token"`
+	AsOf  time.Time `json:"as_of"`
+	Next  string    `json:"next_page_token"`
 }
 
 // page requires 200 and returns the answer.

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from launcher import environments, prerequisites
-from launcher.layout import HERE, ROOT
+from launcher import cli, environments, prerequisites
+from launcher.layout import HERE, ROOT, Layout
 from launcher.prerequisites import Tool
 from launcher.progress import Trouble
 
@@ -54,7 +54,7 @@ def test_a_command_that_fails_printed_nothing() -> None:
     assert prerequisites.output(["no-such-command"]) == ""
 
 
-@pytest.mark.parametrize("venv", [*environments.VENVS, *environments.EXTRA])
+@pytest.mark.parametrize("venv", environments.VENVS)
 def test_requirements_are_exact_and_hashed_and_name_no_index(venv: str) -> None:
     lines = environments.requirements(venv).read_text().splitlines()[1:]
     assert len(lines) > 10
@@ -62,7 +62,7 @@ def test_requirements_are_exact_and_hashed_and_name_no_index(venv: str) -> None:
         assert re.fullmatch(r"[\w.-]+==[\w.+!]+ --hash=sha256:[0-9a-f]{64}", line), line
 
 
-@pytest.mark.parametrize("venv", [*environments.VENVS, *environments.EXTRA])
+@pytest.mark.parametrize("venv", environments.VENVS)
 def test_what_is_asked_for_is_locked(venv: str) -> None:
     locked = {
         line.split("==")[0].replace("_", "-")
@@ -74,10 +74,11 @@ def test_what_is_asked_for_is_locked(venv: str) -> None:
 
 
 def test_jars_must_be_those_that_the_list_names(tmp_path: Path) -> None:
-    lib, sums = tmp_path / "lib", tmp_path / "sums"
+    lib, listed = tmp_path / "lib", tmp_path / "sums"
     lib.mkdir()
     (lib / "a.jar").write_text("a")
-    sums.write_text("ca978112ca1bbdcafac231b39a23dc4da786eff8147c4e72b9807785afee48bb  a.jar\n")
+    listed.write_text("ca978112ca1bbdcafac231b39a23dc4da786eff8147c4e72b9807785afee48bb  a.jar\n")
+    sums = environments.sums(listed)
     environments.verify_jars(lib, sums)
     (lib / "b.jar").write_text("b")
     with pytest.raises(Trouble, match=r"b\.jar"):
@@ -86,6 +87,18 @@ def test_jars_must_be_those_that_the_list_names(tmp_path: Path) -> None:
     (lib / "a.jar").write_text("another")
     with pytest.raises(Trouble, match=r"a\.jar"):
         environments.verify_jars(lib, sums)
+
+
+def test_what_only_make_check_or_make_attack_needs_is_not_made_for_the_stack(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    made: list[list[str]] = []
+    monkeypatch.setattr(environments, "stale", lambda _: ["checkov", "attack", "ms"])
+    monkeypatch.setattr(environments, "set_up", lambda _, only: made.append(only))
+    monkeypatch.setattr(prerequisites, "check", lambda thorough: None)
+    here = Layout(tmp_path, tmp_path, 1, 2, 3)
+    cli._set_up_stack(here)
+    cli.setup(here, cli.parse(["setup"]))
+    cli.setup(here, cli.parse(["setup", "--attacks"]))
+    assert made == [["ms"], ["checkov", "ms"], ["checkov", "attack", "ms"]]
 
 
 def shim(**environ: str) -> subprocess.CompletedProcess[str]:

@@ -6,6 +6,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"fitvault/shared/block"
 	"fitvault/shared/fault"
 	"fitvault/shared/openmhealth"
 	"fitvault/shared/reading"
@@ -16,8 +17,8 @@ import (
 // maxPuts is how many blocks of one batch are stored at a time.
 const maxPuts = 16
 
-// Readings takes in a batch of data points and returns a result for each
-// record, in order. Errors: the fault kinds of openmhealth.Decode; KeyReused,
+// Readings takes in data points, or a data series, and returns a result for
+// each record, in order. Errors: the fault kinds of openmhealth.Decode; KeyReused,
 // Unavailable, Internal.
 func (in *Intake) Readings(ctx context.Context, r Request) ([]openmhealth.Result, error) {
 	keys, err := in.Keys.Requests(ctx)
@@ -25,11 +26,11 @@ func (in *Intake) Readings(ctx context.Context, r Request) ([]openmhealth.Result
 		return nil, err
 	}
 	m := in.propose(keys, "readings", r)
-	accepted, results, refused := openmhealth.Decode(r.Body, r.Owner, openmhealth.Intake)
+	batch, refused := openmhealth.Decode(r.Body, r.Owner, openmhealth.Intake)
 	switch {
 	case refused == nil:
-		m.Count = len(results)
-		if m.Rejected, m.Blocks, err = in.cut(accepted, results); err != nil {
+		m.Count = len(batch.Results)
+		if m.Rejected, m.Blocks, err = in.cut(batch); err != nil {
 			return nil, err
 		}
 		if m, err = in.claim(ctx, m); err != nil {
@@ -46,11 +47,11 @@ func (in *Intake) Readings(ctx context.Context, r Request) ([]openmhealth.Result
 	if err := r.Record(ctx, m.Key, m.Count-len(m.Rejected)); err != nil {
 		return nil, err
 	}
-	points, err := pointsOf(m, r.Body, accepted, results)
+	points, err := pointsOf(m, r.Body, batch)
 	if err != nil {
 		return nil, err
 	}
-	if err := in.storeBlocks(ctx, r, m, points); err != nil {
+	if err := in.storeBlocks(ctx, r, m, batch.Series, points); err != nil {
 		return nil, err
 	}
 	return answer(m, points)
@@ -58,22 +59,24 @@ func (in *Intake) Readings(ctx context.Context, r Request) ([]openmhealth.Result
 
 // cut divides the accepted readings by UTC day, in the order they came, into
 // blocks of at most MaxBlock of text.
-func (in *Intake) cut(accepted []reading.Reading, results []openmhealth.Result) (rejected []Rejected, blocks []Block, err error) {
+func (in *Intake) cut(batch openmhealth.Batch) (rejected []Rejected, blocks []Block, err error) {
 	open := map[string]int{} // day → its last block
 	size := map[string]int{} // day → text in that block
+	shared := sharedText(batch)
 	var text []byte
 	next := 0
-	for _, result := range results {
+	for _, result := range batch.Results {
 		if !result.Accepted {
 			rejected = append(rejected, Rejected{result.Index, result.Pointer, result.Rule})
 			continue
 		}
-		r := accepted[next]
+		r := batch.Readings[next]
 		next++
 		text = r.Point.AppendJSON(text[:0])
+		length := len(text) - shared + shared/sharing
 		day := r.Day()
 		at, ok := open[day]
-		if !ok || size[day]+len(text) > MaxBlock {
+		if !ok || size[day]+length > MaxBlock {
 			id, err := in.newID()
 			if err != nil {
 				return nil, nil, err
@@ -83,24 +86,38 @@ func (in *Intake) cut(accepted []reading.Reading, results []openmhealth.Result) 
 			open[day], size[day] = at, 0
 		}
 		blocks[at].add(result.Index)
-		size[day] += len(text)
+		size[day] += length
 	}
 	return rejected, blocks, nil
 }
 
+// sharing is how many readings of a series pay for its header, which is stored
+// once in a block but comes out with each: a block's readings must keep to what
+// a reader unpacks (segment.DefaultLimits).
+const sharing = 10
+
+// sharedText is how many bytes of text all readings of a series have in common.
+func sharedText(batch openmhealth.Batch) int {
+	if !batch.Series {
+		return 0
+	}
+	header, _ := batch.Readings[0].Point.Get("header")
+	return len(header.AppendJSON(nil))
+}
+
 // pointsOf returns the data points that the manifest accepted, by index. They
 // are the ones just decoded, unless other rules decided the manifest.
-func pointsOf(m Manifest, body []byte, accepted []reading.Reading, results []openmhealth.Result) (map[int]reading.Reading, error) {
-	points := make(map[int]reading.Reading, len(accepted))
+func pointsOf(m Manifest, body []byte, batch openmhealth.Batch) (map[int]reading.Reading, error) {
+	points := make(map[int]reading.Reading, len(batch.Readings))
 	next := 0
-	for _, result := range results {
+	for _, result := range batch.Results {
 		if result.Accepted {
-			points[result.Index] = accepted[next]
+			points[result.Index] = batch.Readings[next]
 			next++
 		}
 	}
-	for _, block := range m.Blocks {
-		if block.each(func(i int) error {
+	for _, b := range m.Blocks {
+		if b.each(func(i int) error {
 			if _, ok := points[i]; !ok {
 				return errOtherRules
 			}
@@ -125,7 +142,7 @@ func pointsOf(m Manifest, body []byte, accepted []reading.Reading, results []ope
 
 var errOtherRules = errors.New("other rules decided this manifest")
 
-func (in *Intake) storeBlocks(ctx context.Context, r Request, m Manifest, points map[int]reading.Reading) error {
+func (in *Intake) storeBlocks(ctx context.Context, r Request, m Manifest, series bool, points map[int]reading.Reading) error {
 	sealer, err := in.Keys.Sealer(ctx, r.Owner, r.DataKey)
 	if err != nil {
 		return err
@@ -133,15 +150,15 @@ func (in *Intake) storeBlocks(ctx context.Context, r Request, m Manifest, points
 	// A batch may span a thousand days; its blocks do not wait for one another.
 	group, ctx := errgroup.WithContext(ctx)
 	group.SetLimit(maxPuts)
-	for _, block := range m.Blocks {
-		group.Go(func() error { return in.storeBlock(ctx, sealer, r.Owner, block, points) })
+	for _, b := range m.Blocks {
+		group.Go(func() error { return in.storeBlock(ctx, sealer, r, b, series, points) })
 	}
 	return group.Wait()
 }
 
-func (in *Intake) storeBlock(ctx context.Context, sealer *vault.Sealer, owner string, block Block, points map[int]reading.Reading) error {
+func (in *Intake) storeBlock(ctx context.Context, sealer *vault.Sealer, r Request, b Block, series bool, points map[int]reading.Reading) error {
 	var batch []reading.Value
-	if err := block.each(func(i int) error {
+	if err := b.each(func(i int) error {
 		p, ok := points[i]
 		if !ok {
 			return fault.New(fault.Internal, "manifest names a record that the body does not have")
@@ -155,11 +172,18 @@ func (in *Intake) storeBlock(ctx context.Context, sealer *vault.Sealer, owner st
 	if err != nil {
 		return fault.Wrap(fault.Internal, "readings cannot be packed", err)
 	}
-	sealed, err := sealer.Seal(BlockPlace(in.Deployment, owner, block.Day, block.ID), packed)
+	// Not the manifest's time: a retry may come days later, and what is stored by
+	// it is new to everybody who has asked for changes since.
+	arrived := in.Now()
+	plain, err := block.Encode(block.Header{Client: r.Client, Rank: r.Rank, Arrived: arrived, Series: series}, packed)
+	if err != nil {
+		return fault.Wrap(fault.Internal, "block cannot be encoded", err)
+	}
+	sealed, err := sealer.Seal(BlockPlace(in.Deployment, r.Owner, b.Day, b.ID), plain)
 	if err != nil {
 		return fault.Wrap(fault.Internal, "block cannot be sealed", err)
 	}
-	if err := in.Blocks.PutOnce(ctx, owner, BlockItem(block.Day, block.ID), sealed); err != nil {
+	if err := in.Blocks.PutOnce(ctx, r.Owner, BlockItem(b.Day, b.ID), sealed, arrived); err != nil {
 		return fault.Wrap(fault.Unavailable, "block cannot be stored", err)
 	}
 	return nil
