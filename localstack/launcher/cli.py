@@ -42,7 +42,9 @@ def parse(words: list[str]) -> argparse.Namespace:
         added.set_defaults(run=run)
         return added
 
-    made = command("setup", setup, "makes the Python environments, also those of make check, DynamoDB Local and PostgreSQL")
+    made = command(
+        "setup", setup, "makes the Python environments, also those of make check, DynamoDB Local and PostgreSQL"
+    )
     made.add_argument("--attacks", action="store_true", help="as well those of make attack")
     command("up", up, "set-up, start, build, deploy and seed, each only where it is needed")
     command("down", down, "stops everything; users and the database stay, the rest of the local AWS is forgotten")
@@ -105,7 +107,9 @@ def _set_up(layout: Layout, stale: list[str]) -> None:
 
 
 def _set_up_stack(layout: Layout) -> None:
-    _set_up(layout, [name for name in environments.stale(layout) if name not in environments.CHECKS | environments.ATTACKS])
+    _set_up(
+        layout, [name for name in environments.stale(layout) if name not in environments.CHECKS | environments.ATTACKS]
+    )
 
 
 def up(layout: Layout, _: argparse.Namespace) -> int:

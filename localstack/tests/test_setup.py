@@ -89,7 +89,9 @@ def test_jars_must_be_those_that_the_list_names(tmp_path: Path) -> None:
         environments.verify_jars(lib, sums)
 
 
-def test_what_only_make_check_or_make_attack_needs_is_not_made_for_the_stack(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_only_make_check_or_make_attack_needs_is_not_made_for_the_stack(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     made: list[list[str]] = []
     monkeypatch.setattr(environments, "stale", lambda _: ["checkov", "attack", "ms"])
     monkeypatch.setattr(environments, "set_up", lambda _, only: made.append(only))

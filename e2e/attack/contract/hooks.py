@@ -61,8 +61,12 @@ def filter_failure(
     kind = type(failure).__name__
     problem = response.json().get("type", "").rsplit("/", 1)[-1] if response.status_code >= 400 else ""
     unknown_method = kind == "UnsupportedMethodResponse" and problem == "not-found"
-    made_up_token = kind == "RejectedPositiveData" and problem == "bad-page-token" and "page_token" in (case.query or {})
+    made_up_token = (
+        kind == "RejectedPositiveData" and problem == "bad-page-token" and "page_token" in (case.query or {})
+    )
     made_up_point = (
-        kind == "RejectedPositiveData" and problem == "invalid" and case.operation.label == "POST /users/{user}/readings"
+        kind == "RejectedPositiveData"
+        and problem == "invalid"
+        and case.operation.label == "POST /users/{user}/readings"
     )
     return not (unknown_method or made_up_token or made_up_point)
