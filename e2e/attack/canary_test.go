@@ -239,8 +239,8 @@ func TestCanaries(t *testing.T) {
 }
 
 // withoutRequests is LocalStack's log without its line for each HTTP request, which
-// has the path. API Gateway writes such lines only where a stage asks for access
-// logs, and the template's asks for none.
+// has the path. What API Gateway keeps on AWS is the template's AccessLogSetting:
+// the resource's template, never the path.
 func withoutRequests(log []byte) []byte {
 	var rest []byte
 	for line := range bytes.Lines(log) {

@@ -137,6 +137,32 @@ var sendings = []sending{
 		},
 	},
 	{
+		name:   "a data series",
+		writes: []string{"PutItem RequestsTable", "PutItem AuditEventsTable", "PutItem ReadingsTable", "PutItem ReadingsTable", "PutItem ReadingsTable"},
+		make: func(n int) request {
+			var points []string
+			for i := range daysOf {
+				points = append(points, heartRate(newUUID(1, n*10), day(n*daysOf+i), "71.5", "beats/min"))
+			}
+			points = slices.Insert(points, 1, heartRate(newUUID(1, n*10), day(n*daysOf), "72.5", "bpm"))
+			return post(readings, mediaJSON, series(points...)).with("Idempotency-Key", fmt.Sprint("crash ", n))
+		},
+		answered: func(t *testing.T, n int, a stack.Answer) {
+			require.Equal(t, http.StatusOK, a.Status, "%s", a.Body)
+			id := newUUID(1, n*10)
+			require.JSONEq(t, `{"results":[{"index":0,"status":"accepted","id":"`+id+`"},
+				{"index":1,"status":"invalid","pointer":"/body/heart_rate/unit","rule":"enum"},
+				{"index":2,"status":"accepted","id":"`+id+`"},{"index":3,"status":"accepted","id":"`+id+`"}]}`, string(a.Body))
+		},
+		refused: func(t *testing.T, n int, a stack.Answer) {
+			require.Equal(t, 3, strings.Count(string(a.Body), `"invalid"`), "%s", a.Body)
+		},
+		stored: func(t *testing.T, s *stack.Stack, p *stack.Person, n int) {
+			count, _ := readBack(t, p, between(n*daysOf, (n+1)*daysOf))
+			require.Equal(t, map[string]int{newUUID(1, n*10): daysOf}, count)
+		},
+	},
+	{
 		name:   "a recording",
 		writes: []string{"PutItem RequestsTable", "PutItem AuditEventsTable", "PutObject DocumentsBucket", "PutItem ReadingsTable, index entry"},
 		make: func(n int) request {

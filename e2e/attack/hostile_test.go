@@ -180,7 +180,18 @@ func jsonAttacks() []attack {
 		return b.String()
 	}
 	utf7 := strings.NewReplacer("[", "+AFs-", "]", "+AF0-", "{", "+AHs-", "}", "+AH0-", `"`, "+ACI-").Replace("[" + good + "]")
+	head, body, _ := strings.Cut(strings.TrimSuffix(good, "}"), `,"body":`)
+	of := func(body string) string { return head + `,"body":` + body + "}" } // a data series, or nearly
+	bodies := func(n int) string { return of("[" + strings.Repeat(body+",", n-1) + body + "]") }
 	list := []attack{
+		one("a series of 1,000", accepted, bodies(1000)),
+		one("a series of 1,001", fault.TooLarge, bodies(1001)),
+		one("a series of nothing", fault.Invalid, of("[]")),
+		one("a series of series", fault.Invalid, of("["+bodies(2)+"]")),
+		one("a series of lists", fault.Invalid, of("[["+body+"]]")),
+		one("a series in a list", fault.Invalid, "["+bodies(2)+"]"),
+		one("a series with an unknown member", fault.Invalid, of("["+body+`],"`+marker+`":[1`+"]")),
+		one("a series with two bodies", fault.BadRequest, of("["+body+`],"body":[`+body+"]")),
 		one("1 MiB", accepted, padded(1<<20)),
 		one("1 MiB and one byte", fault.TooLarge, padded(1<<20+1)),
 		one("4 MiB", fault.TooLarge, padded(4<<20)),

@@ -50,8 +50,8 @@ func tricksFor(n, parameters int) (names []string) {
 // each limit.
 func queryAttacks() (all []attack) {
 	parameters := []struct{ resource, name string }{
-		{readings, "type"}, {readings, "from"}, {readings, "to"}, {readings, "page_size"}, {readings, "page_token"},
-		{recordings, "page_size"}, {recordings, "page_token"}, {recorded, "page_size"}, {recorded, "page_token"},
+		{readings, "type"}, {readings, "from"}, {readings, "to"}, {readings, "page_size"}, {readings, "page_token"}, {readings, "since"},
+		{recordings, "page_size"}, {recordings, "page_token"}, {recordings, "since"}, {recorded, "page_size"}, {recorded, "page_token"},
 	}
 	for n, p := range parameters {
 		for _, trick := range tricksFor(n, len(parameters)) {

@@ -179,6 +179,19 @@ func heartRate(uuid string, at time.Time, value, unit string) string {
 
 func batch(points ...string) []byte { return []byte("[" + strings.Join(points, ",") + "]") }
 
+// series is a data series of points that have one header: the first's is theirs.
+func series(points ...string) []byte {
+	header := ""
+	bodies := make([]string, len(points))
+	for i, p := range points {
+		before, body, _ := strings.Cut(p, `,"body":`)
+		if bodies[i] = strings.TrimSuffix(body, "}"); i == 0 {
+			header = before
+		}
+	}
+	return []byte(header + `,"body":[` + strings.Join(bodies, ",") + "]}")
+}
+
 // ride is a TCX document of one trackpoint; inner goes into its activity.
 func ride(at time.Time, sport, inner string) []byte {
 	stamp := at.Format(time.RFC3339)

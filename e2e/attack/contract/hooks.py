@@ -37,11 +37,11 @@ OWNER, CONSENTING = newcomer(), newcomer()
 
 
 class Newcomer:
-    def get(self, case: schemathesis.Case, context: schemathesis.AuthContext) -> dict[str, str]:
-        return CONSENTING if case.operation.path.endswith("/consents/collection") else OWNER
+    def get(self, case: schemathesis.Case, context: schemathesis.AuthContext) -> str:
+        return "newcomer"  # what is kept for other requests; who it is depends on the request
 
-    def set(self, case: schemathesis.Case, data: dict[str, str], context: schemathesis.AuthContext) -> None:
-        case.headers.update(data)
+    def set(self, case: schemathesis.Case, data: str, context: schemathesis.AuthContext) -> None:
+        case.headers.update(CONSENTING if case.operation.path.endswith("/consents/collection") else OWNER)
 
 
 if "ANONYMOUS" not in os.environ:
