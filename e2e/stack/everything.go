@@ -26,13 +26,15 @@ import (
 )
 
 // Everything is all that the local AWS keeps, by place: each item of each table,
-// each version of each object, each parameter, queued message, log and setting.
+// each table of the database, each version of each object, each parameter,
+// queued message, log and setting.
 // Of objects, those versions are left out that are in known, an earlier look;
 // the log groups are shown from began.
 func (s *Stack) Everything(t testing.TB, began time.Time, known map[string][]byte) map[string][]byte {
 	t.Helper()
 	found := map[string][]byte{}
 	s.fromTables(t, found)
+	s.fromDatabase(t, found)
 	s.fromBuckets(t, found, known)
 	s.fromParameters(t, found)
 	s.fromQueues(t, found)
@@ -73,6 +75,14 @@ func (s *Stack) fromTables(t testing.TB, found map[string][]byte) {
 				found[fmt.Sprintf("table %s, item %x", table, sha256.Sum256(content))] = content
 			}
 		}
+	}
+}
+
+// fromDatabase takes each table as a dump of it, without the mark of its end, so
+// that new rows are what was added.
+func (s *Stack) fromDatabase(t testing.TB, found map[string][]byte) {
+	for table, content := range s.Dump(t) {
+		found["database "+table] = bytes.TrimSuffix(content, []byte{0xff, 0xff})
 	}
 }
 

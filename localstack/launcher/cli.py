@@ -48,6 +48,9 @@ def parse(words: list[str]) -> argparse.Namespace:
     made.add_argument("--attacks", action="store_true", help="as well those of make attack")
     command("up", up, "set-up, start, build, deploy and seed, each only where it is needed")
     command("down", down, "stops everything; users and the database stay, the rest of the local AWS is forgotten")
+    stopped = command("stop", stop, "stops one part, for tests of its failure; `start` brings it back")
+    stopped.add_argument("part", choices=["ministack", "postgres", "localstack"])
+    command("start", start, "starts what is not up, and deploys nothing")
     command("status", status, "says what is up")
     command("deploy", deploy, "builds and deploys, also where nothing has changed")
     command("seed", seed_again, "makes pools, apps and people again where they differ")
@@ -165,6 +168,19 @@ def seed_again(layout: Layout, _: argparse.Namespace) -> int:
 def down(layout: Layout, _: argparse.Namespace) -> int:
     with alone(layout):
         services.stop(layout)
+    return 0
+
+
+def stop(layout: Layout, arguments: argparse.Namespace) -> int:
+    with alone(layout):
+        services.stop_one(layout, arguments.part)
+    return 0
+
+
+def start(layout: Layout, _: argparse.Namespace) -> int:
+    with_packages(layout)
+    with alone(layout):
+        services.start(layout)
     return 0
 
 
