@@ -90,7 +90,7 @@ var templates = []request{
 	{method: http.MethodPut, resource: consents, media: mediaJSON, body: []byte(`{"version":"NOTE","given":"NOTE","NOTE":NUMBER}`)},
 	{method: http.MethodPut, resource: consents, media: mediaJSON, body: []byte(`{"version":"NOTE","given":true}`)},
 	get(readings, "NOTE=NOTE&from=NOTE"), get(readings, "from=NOTE"), get(readings, "to=NUMBER"), get(readings, "type=NOTE:NOTE"), get(readings, "page_token=NOTE"), get(readings, "page_size=NUMBER"),
-	get(recordings, "page_token=NOTE"), get(recorded, "page_size=NOTE"),
+	get(days, "from=NOTE&to=NUMBER"), get(days, "from=2026-03-01&to=2026-03-02&type=NOTE&NOTE=NOTE"), get(recordings, "page_token=NOTE"), get(recorded, "page_size=NOTE"),
 	{method: http.MethodGet, resource: recorded, id: "NOTE"},
 	{method: http.MethodGet, resource: recorded, id: "NOTE%2f..%2fNOTE"},
 	{method: http.MethodGet, resource: readings, user: "NOTE"},
@@ -143,6 +143,7 @@ func (b *brand) brandEvent(e *events.APIGatewayProxyRequest) {
 // object, no log.
 func TestCanaries(t *testing.T) {
 	s := stack.Open(t)
+	s.UseDatabase(t)
 	p := s.Newcomer(t)
 	code := bootstrap.Deployed(t, s, s.Output(t, "IngestFunction"))
 	began := time.Now()

@@ -40,6 +40,7 @@ type attack struct {
 // than the function is configured with.
 func TestHostileInput(t *testing.T) {
 	s := stack.Open(t)
+	s.UseDatabase(t)
 	p := s.Newcomer(t)
 	listener := listen(t)
 	gzipped := served(t, s, mediaTCX+"+gzip")
@@ -47,7 +48,7 @@ func TestHostileInput(t *testing.T) {
 
 	own := map[string]*bootstrap.Process{} // one of each function, to which we are the only caller
 	memory := map[string]int64{}
-	for _, function := range []string{"IngestFunction", "ReadingsFunction", "EnrolFunction"} {
+	for _, function := range []string{"IngestFunction", "ReadingsFunction", "HistoryFunction", "EnrolFunction"} {
 		code := bootstrap.Deployed(t, s, s.Output(t, function))
 		process, err := code.Start(t, s.Endpoints.AWS)
 		require.NoError(t, err)
@@ -114,6 +115,8 @@ func nextRequest(r request) request {
 		return post(readings, mediaJSON, batch(heartRate(newUUID(3, 0), day(0), "71", "beats/min")))
 	case "EnrolFunction":
 		return get(consents, "")
+	case "HistoryFunction":
+		return get(days, "from=2026-03-01&to=2026-03-08")
 	}
 	return get(r.resource, "").forList()
 }

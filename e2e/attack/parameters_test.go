@@ -49,9 +49,11 @@ func tricksFor(n, parameters int) (names []string) {
 // queryAttacks puts each trick into each parameter of each list, and goes over
 // each limit.
 func queryAttacks() (all []attack) {
-	parameters := []struct{ resource, name string }{
-		{readings, "type"}, {readings, "from"}, {readings, "to"}, {readings, "page_size"}, {readings, "page_token"}, {readings, "since"},
-		{recordings, "page_size"}, {recordings, "page_token"}, {recordings, "since"}, {recorded, "page_size"}, {recorded, "page_token"},
+	const span = "from=2026-03-01&to=2026-03-02"
+	parameters := []struct{ resource, name, beside string }{
+		{readings, "type", ""}, {readings, "from", ""}, {readings, "to", ""}, {readings, "page_size", ""}, {readings, "page_token", ""}, {readings, "since", ""},
+		{recordings, "page_size", ""}, {recordings, "page_token", ""}, {recordings, "since", ""}, {recorded, "page_size", ""}, {recorded, "page_token", ""},
+		{days, "type", span}, {days, "from", "to=2026-03-02"}, {days, "to", "from=2026-03-01"}, {days, "page_size", span}, {days, "page_token", span},
 	}
 	for n, p := range parameters {
 		for _, trick := range tricksFor(n, len(parameters)) {
@@ -59,8 +61,21 @@ func queryAttacks() (all []attack) {
 			if p.name == "page_token" && !slices.Contains([]string{"NUL", "a line end", "very long"}, trick) {
 				want = fault.BadPageToken // the others are refused before anybody asks what they are
 			}
-			all = append(all, attack{"query, " + p.name + " of " + p.resource + ", " + trick, want, get(p.resource, p.name+"="+tricks[trick])})
+			all = append(all, attack{"query, " + p.name + " of " + p.resource + ", " + trick, want, get(p.resource, strings.TrimPrefix(p.beside+"&", "&")+p.name+"="+tricks[trick])})
 		}
+	}
+	for _, c := range []struct {
+		name  string
+		want  fault.Kind
+		query string
+	}{
+		{"366 days", accepted, "from=2026-01-01&to=2027-01-02"},
+		{"367 days", fault.BadRequest, "from=2026-01-01&to=2027-01-03"},
+		{"ten thousand years", fault.BadRequest, "from=0001-01-01&to=9999-12-31"},
+		{"a day of nowhere", fault.BadRequest, "from=2026-02-30&to=2026-03-02"},
+		{"no span", fault.BadRequest, ""},
+	} {
+		all = append(all, attack{"query of days, " + c.name, c.want, get(days, c.query)})
 	}
 	for _, c := range []struct {
 		name  string

@@ -38,9 +38,10 @@ var onlyInPaths = map[string]string{
 // else, however it is spelt, through the gateway as bytes on a socket and past it.
 func TestPathTricks(t *testing.T) {
 	s := stack.Open(t)
+	s.UseDatabase(t)
 	p, victim := s.Newcomer(t), s.Newcomer(t)
 	own := map[string]*bootstrap.Process{}
-	for _, function := range []string{"IngestFunction", "ReadingsFunction", "EnrolFunction"} {
+	for _, function := range []string{"IngestFunction", "ReadingsFunction", "HistoryFunction", "EnrolFunction"} {
 		var err error
 		own[function], err = bootstrap.Deployed(t, s, s.Output(t, function)).Start(t, s.Endpoints.AWS)
 		require.NoError(t, err)
@@ -49,7 +50,7 @@ func TestPathTricks(t *testing.T) {
 		method, resource string
 		inID             bool
 	}{
-		{http.MethodGet, recorded, true}, {http.MethodGet, recorded, false}, {http.MethodGet, readings, false}, {http.MethodGet, recordings, false},
+		{http.MethodGet, recorded, true}, {http.MethodGet, recorded, false}, {http.MethodGet, readings, false}, {http.MethodGet, recordings, false}, {http.MethodGet, days, false},
 		{http.MethodPost, readings, false}, {http.MethodPost, recordings, false}, {http.MethodGet, consents, false}, {http.MethodPut, consents, false},
 	}
 	for n, place := range places {

@@ -37,6 +37,7 @@ const (
 	readings   = "/users/{user}/readings"
 	recordings = "/users/{user}/recordings"
 	recorded   = "/users/{user}/recordings/{id}"
+	days       = "/users/{user}/days"
 	consents   = "/users/{user}/consents/collection"
 
 	mediaJSON = "application/json"
@@ -47,7 +48,7 @@ const (
 var functions = map[string]string{
 	"POST " + readings: "IngestFunction", "POST " + recordings: "IngestFunction",
 	"GET " + readings: "ReadingsFunction", "GET " + recordings: "ReadingsFunction", "GET " + recorded: "ReadingsFunction",
-	"GET " + consents: "EnrolFunction", "PUT " + consents: "EnrolFunction",
+	"GET " + days: "HistoryFunction", "GET " + consents: "EnrolFunction", "PUT " + consents: "EnrolFunction",
 }
 
 // request is one request, which can go through the gateway or past it.
