@@ -7,6 +7,7 @@ import (
 
 	"fitvault/shared/access"
 	"fitvault/shared/auditlog"
+	"fitvault/shared/block"
 	"fitvault/shared/edge"
 	"fitvault/shared/fault"
 	"fitvault/shared/intake"
@@ -89,7 +90,7 @@ func newRequest(r *http.Request, c *edge.Call) (intake.Request, error) {
 		return intake.Request{}, err
 	}
 	return intake.Request{
-		Owner: c.Owner.User.String(), DataKey: c.Owner.DataKey, Client: c.Principal.Client, IdempotencyKey: key, Body: c.Body(),
+		Owner: c.Owner.User.String(), DataKey: c.Owner.DataKey, Client: c.Principal.Client, Rank: block.RankOwner, IdempotencyKey: key, Body: c.Body(),
 		Record: func(ctx context.Context, manifest string, records int) error {
 			return c.Audit(ctx, auditlog.Event{Manifest: manifest, Records: records})
 		},

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"fitvault/shared/auditlog"
+	"fitvault/shared/block"
 	"fitvault/shared/edge"
 	"fitvault/shared/fault"
 	"fitvault/shared/intake"
@@ -248,12 +249,12 @@ func (h handler) collect(ctx context.Context, c *edge.Call, l *list, first, end 
 		if err != nil {
 			return "", err
 		}
-		points, err := segment.Decode(plain, segment.DefaultLimits)
+		b, err := block.Decode(plain, segment.DefaultLimits)
 		if err != nil {
 			return "", open.broken(ctx)
 		}
-		opened += blockCost + len(points) + len(plain)/textCost
-		for i, p := range points {
+		opened += blockCost + len(b.Points) + len(plain)/textCost
+		for i, p := range b.Points {
 			r, err := reading.FromPoint(p)
 			if err != nil {
 				return "", open.broken(ctx)

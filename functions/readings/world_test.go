@@ -18,6 +18,7 @@ import (
 
 	"fitvault/shared/access"
 	"fitvault/shared/auditlog"
+	"fitvault/shared/block"
 	"fitvault/shared/dynamo"
 	"fitvault/shared/edge"
 	"fitvault/shared/edge/edgetest"
@@ -75,7 +76,7 @@ type stored struct{ *intaketest.Blocks }
 func (s stored) Between(ctx context.Context, owner, first, end string) iter.Seq2[dynamo.Sealed, error] {
 	return func(yield func(dynamo.Sealed, error) bool) {
 		for p, err := range s.Blocks.Between(ctx, owner, first, end) {
-			if !yield(dynamo.Sealed{Item: p.Item, Blob: p.Blob}, err) {
+			if !yield(dynamo.Sealed(p), err) {
 				return
 			}
 		}
@@ -110,7 +111,7 @@ func (w *world) request(owner access.UserID, body string) intake.Request {
 	if owner == w.Ben {
 		key = "key-of-ben"
 	}
-	return intake.Request{Owner: owner.String(), DataKey: key, Client: edgetest.Client, IdempotencyKey: rand.Text(), Body: []byte(body),
+	return intake.Request{Owner: owner.String(), DataKey: key, Client: edgetest.Client, Rank: block.RankOwner, IdempotencyKey: rand.Text(), Body: []byte(body),
 		Record: func(context.Context, string, int) error { return nil }}
 }
 
@@ -124,7 +125,9 @@ func (w *world) seal(t testing.TB, day, id string, points ...string) {
 	}
 	packed, err := segment.Encode(batch)
 	require.NoError(t, err)
-	w.sealText(t, day, id, packed)
+	plain, err := block.Encode(block.Header{Client: edgetest.Client, Rank: block.RankOwner, Arrived: w.Now()}, packed)
+	require.NoError(t, err)
+	w.sealText(t, day, id, plain)
 }
 
 func (w *world) sealText(t testing.TB, day, id string, plaintext []byte) {

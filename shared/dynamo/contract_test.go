@@ -50,7 +50,7 @@ type pieces struct{ dynamo.Tables }
 func (p pieces) Between(ctx context.Context, owner, first, end string) iter.Seq2[intaketest.Piece, error] {
 	return func(yield func(intaketest.Piece, error) bool) {
 		for s, err := range p.Tables.Between(ctx, owner, first, end) {
-			if !yield(intaketest.Piece{Item: s.Item, Blob: s.Blob}, err) {
+			if !yield(intaketest.Piece(s), err) {
 				return
 			}
 		}

@@ -81,7 +81,7 @@ func TestStoreFails(t *testing.T) {
 			createErr := tables.CreateAccount(t.Context(), "identity", access.Owner{User: user}, keyring.Enrolled{})
 			consentErr := tables.PutConsent(t.Context(), user, access.Collection, access.Consent{})
 			for call, err := range map[string]error{
-				"PutOnce": tables.PutOnce(t.Context(), "o", "i", nil), "Get": getErr, "Between": betweenErr, "Claim": claimErr, "Find": findErr,
+				"PutOnce": tables.PutOnce(t.Context(), "o", "i", nil, time.Time{}), "Get": getErr, "Between": betweenErr, "Claim": claimErr, "Find": findErr,
 				"ServiceKey": serviceErr, "OwnerKey": ownerErr, "PutServiceKey": putErr, "CreateAccount": createErr, "PutConsent": consentErr,
 			} {
 				require.Error(t, err, call)
@@ -103,7 +103,7 @@ func TestStoreFails(t *testing.T) {
 // DynamoDB sends along with it leaves the package.
 func TestLostRaces(t *testing.T) {
 	lost := stubbed(answer{status: 400, body: failed})
-	require.NoError(t, lost.PutOnce(t.Context(), "o", "i", nil))
+	require.NoError(t, lost.PutOnce(t.Context(), "o", "i", nil, time.Time{}))
 	require.NoError(t, lost.Write(t.Context(), auditlogtest.Event(t)))
 	made, err := lost.PutServiceKey(t.Context(), "n", keyring.Wrapped{})
 	require.NoError(t, err)

@@ -3,16 +3,17 @@ package dynamo
 import (
 	"context"
 	"iter"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 )
 
 // PutOnce implements intake.Blocks.
-func (t Tables) PutOnce(ctx context.Context, owner, name string, sealed []byte) error {
+func (t Tables) PutOnce(ctx context.Context, owner, name string, sealed []byte, arrived time.Time) error {
 	_, err := t.Client.PutItem(ctx, &dynamodb.PutItemInput{TableName: aws.String(t.Readings),
 		ConditionExpression: aws.String("attribute_not_exists(#o)"), ExpressionAttributeNames: map[string]string{"#o": "owner"},
-		Item: item{"owner": text(owner), "item": text(name), "sealed": bytes(sealed)}})
+		Item: item{"owner": text(owner), "item": text(name), "sealed": bytes(sealed), "arrived": number(arrived.UnixMilli())}})
 	if conflicted(err) {
 		return nil
 	}
@@ -21,8 +22,9 @@ func (t Tables) PutOnce(ctx context.Context, owner, name string, sealed []byte) 
 
 // Sealed is one piece of the Readings table.
 type Sealed struct {
-	Item string // sort key
-	Blob []byte
+	Item    string // sort key
+	Blob    []byte
+	Arrived time.Time // as the table says, whoever wrote it; zero where it does not
 }
 
 // Get returns one sealed piece, or false.
@@ -55,6 +57,9 @@ func (t Tables) Between(ctx context.Context, owner, first, end string) iter.Seq2
 			}
 			for _, i := range page.Items {
 				s := Sealed{Item: getText(i, "item"), Blob: getBytes(i, "sealed")}
+				if ms, ok := getNumber(i, "arrived"); ok {
+					s.Arrived = time.UnixMilli(ms).UTC()
+				}
 				if s.Item < end && !yield(s, nil) {
 					return
 				}

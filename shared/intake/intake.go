@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"fitvault/shared/access"
+	"fitvault/shared/block"
 	"fitvault/shared/fault"
 	"fitvault/shared/tcx"
 	"fitvault/shared/vault"
@@ -111,7 +112,9 @@ type Manifests interface {
 // Blocks stores sealed pieces beside an owner's readings.
 type Blocks interface {
 	// PutOnce stores a piece; one that is there already stays, and that is no error.
-	PutOnce(ctx context.Context, owner, item string, sealed []byte) error
+	// arrived stands beside it in the clear: who asks for what is new need not have
+	// everything opened. What counts is the time that is sealed in the piece.
+	PutOnce(ctx context.Context, owner, item string, sealed []byte, arrived time.Time) error
 }
 
 // Documents stores sealed documents.
@@ -130,7 +133,8 @@ type Keys interface {
 // follows it is the effect.
 type Request struct {
 	Owner, DataKey, Client string
-	IdempotencyKey         string // "" derives one from the body
+	Rank                   block.Rank // of the source, where records are the same
+	IdempotencyKey         string     // "" derives one from the body
 	Body                   []byte
 	Record                 func(ctx context.Context, manifest string, accepted int) error
 }

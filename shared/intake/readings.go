@@ -6,6 +6,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"fitvault/shared/block"
 	"fitvault/shared/fault"
 	"fitvault/shared/openmhealth"
 	"fitvault/shared/reading"
@@ -99,8 +100,8 @@ func pointsOf(m Manifest, body []byte, accepted []reading.Reading, results []ope
 			next++
 		}
 	}
-	for _, block := range m.Blocks {
-		if block.each(func(i int) error {
+	for _, b := range m.Blocks {
+		if b.each(func(i int) error {
 			if _, ok := points[i]; !ok {
 				return errOtherRules
 			}
@@ -133,15 +134,15 @@ func (in *Intake) storeBlocks(ctx context.Context, r Request, m Manifest, points
 	// A batch may span a thousand days; its blocks do not wait for one another.
 	group, ctx := errgroup.WithContext(ctx)
 	group.SetLimit(maxPuts)
-	for _, block := range m.Blocks {
-		group.Go(func() error { return in.storeBlock(ctx, sealer, r.Owner, block, points) })
+	for _, b := range m.Blocks {
+		group.Go(func() error { return in.storeBlock(ctx, sealer, r, b, points) })
 	}
 	return group.Wait()
 }
 
-func (in *Intake) storeBlock(ctx context.Context, sealer *vault.Sealer, owner string, block Block, points map[int]reading.Reading) error {
+func (in *Intake) storeBlock(ctx context.Context, sealer *vault.Sealer, r Request, b Block, points map[int]reading.Reading) error {
 	var batch []reading.Value
-	if err := block.each(func(i int) error {
+	if err := b.each(func(i int) error {
 		p, ok := points[i]
 		if !ok {
 			return fault.New(fault.Internal, "manifest names a record that the body does not have")
@@ -155,11 +156,18 @@ func (in *Intake) storeBlock(ctx context.Context, sealer *vault.Sealer, owner st
 	if err != nil {
 		return fault.Wrap(fault.Internal, "readings cannot be packed", err)
 	}
-	sealed, err := sealer.Seal(BlockPlace(in.Deployment, owner, block.Day, block.ID), packed)
+	// Not the manifest's time: a retry may come days later, and what is stored by
+	// it is new to everybody who has asked for changes since.
+	arrived := in.Now()
+	plain, err := block.Encode(block.Header{Client: r.Client, Rank: r.Rank, Arrived: arrived}, packed)
+	if err != nil {
+		return fault.Wrap(fault.Internal, "block cannot be encoded", err)
+	}
+	sealed, err := sealer.Seal(BlockPlace(in.Deployment, r.Owner, b.Day, b.ID), plain)
 	if err != nil {
 		return fault.Wrap(fault.Internal, "block cannot be sealed", err)
 	}
-	if err := in.Blocks.PutOnce(ctx, owner, BlockItem(block.Day, block.ID), sealed); err != nil {
+	if err := in.Blocks.PutOnce(ctx, r.Owner, BlockItem(b.Day, b.ID), sealed, arrived); err != nil {
 		return fault.Wrap(fault.Unavailable, "block cannot be stored", err)
 	}
 	return nil

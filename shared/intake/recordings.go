@@ -114,7 +114,7 @@ func (in *Intake) Recording(ctx context.Context, r Request) (Entry, error) {
 	if err := in.Documents.Put(ctx, entry.Document, original); err != nil {
 		return Entry{}, fault.Wrap(fault.Unavailable, "document cannot be stored", err)
 	}
-	if err := in.Blocks.PutOnce(ctx, r.Owner, RecordItem(entry.ID), sealedIndex); err != nil {
+	if err := in.Blocks.PutOnce(ctx, r.Owner, RecordItem(entry.ID), sealedIndex, in.Now()); err != nil {
 		return Entry{}, fault.Wrap(fault.Unavailable, "entry cannot be stored", err)
 	}
 	return entry, nil

@@ -15,6 +15,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"fitvault/shared/access"
+	"fitvault/shared/block"
 	"fitvault/shared/fault"
 	"fitvault/shared/intake"
 	"fitvault/shared/intake/intaketest"
@@ -98,7 +99,7 @@ func (w *world) hook(call string, done bool) error {
 
 // request is one of the owner's, whose audit event the recorder sees too.
 func (w *world) request(key string, body []byte) intake.Request {
-	return intake.Request{Owner: w.owner, DataKey: w.dataKey, Client: client, IdempotencyKey: key, Body: body,
+	return intake.Request{Owner: w.owner, DataKey: w.dataKey, Client: client, Rank: block.RankOwner, IdempotencyKey: key, Body: body,
 		Record: func(_ context.Context, _ string, accepted int) error {
 			if err := w.hook("record", false); err != nil {
 				return fault.Wrap(fault.Unavailable, "audit event not written", err)
@@ -130,11 +131,11 @@ func (w *world) stored(t testing.TB) map[string][]string {
 	for _, p := range w.blocks.Of(w.owner) {
 		day, id, ok := strings.Cut(p.Item, "#")
 		require.True(t, ok)
-		packed, err := w.opener(t, p.Blob).Open(p.Blob, intake.BlockPlace(deployment, w.owner, day, id))
+		plain, err := w.opener(t, p.Blob).Open(p.Blob, intake.BlockPlace(deployment, w.owner, day, id))
 		require.NoError(t, err)
-		points, err := segment.Decode(packed, segment.DefaultLimits)
+		opened, err := block.Decode(plain, segment.DefaultLimits)
 		require.NoError(t, err)
-		for _, point := range points {
+		for _, point := range opened.Points {
 			found[p.Item] = append(found[p.Item], string(point.AppendJSON(nil)))
 		}
 	}

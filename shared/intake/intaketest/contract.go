@@ -152,6 +152,9 @@ func requireOneWins(t *testing.T, store intake.Manifests, key string, expires ti
 	}
 }
 
+// arrived has the store's precision, a millisecond.
+var arrived = time.Date(2026, 5, 4, 7, 25, 0, 123e6, time.UTC)
+
 // Pieces is the readers' side of the store that is an intake.Blocks.
 type Pieces interface {
 	Get(ctx context.Context, owner, item string) ([]byte, bool, error)
@@ -166,6 +169,7 @@ func BlocksContract(t *testing.T, store intake.Blocks, pieces Pieces) {
 		for p, err := range pieces.Between(t.Context(), owner, first, end) {
 			require.NoError(t, err)
 			require.NotEmpty(t, p.Blob)
+			require.Equal(t, arrived, p.Arrived)
 			items = append(items, p.Item)
 		}
 		return items
@@ -176,8 +180,8 @@ func BlocksContract(t *testing.T, store intake.Blocks, pieces Pieces) {
 		_, found, err := pieces.Get(t.Context(), owner, "2026-05-04#a")
 		require.NoError(t, err)
 		require.False(t, found)
-		require.NoError(t, store.PutOnce(t.Context(), owner, "2026-05-04#a", sealed))
-		require.NoError(t, store.PutOnce(t.Context(), owner, "2026-05-04#a", random(1000)))
+		require.NoError(t, store.PutOnce(t.Context(), owner, "2026-05-04#a", sealed, arrived))
+		require.NoError(t, store.PutOnce(t.Context(), owner, "2026-05-04#a", random(1000), arrived))
 		kept, found, err := pieces.Get(t.Context(), owner, "2026-05-04#a")
 		require.NoError(t, err)
 		require.True(t, found)
@@ -189,7 +193,7 @@ func BlocksContract(t *testing.T, store intake.Blocks, pieces Pieces) {
 		var all sync.WaitGroup
 		for i := range writers {
 			blobs[i] = random(100)
-			all.Go(func() { errs[i] = store.PutOnce(t.Context(), owner, "item", blobs[i]) })
+			all.Go(func() { errs[i] = store.PutOnce(t.Context(), owner, "item", blobs[i], arrived) })
 		}
 		all.Wait()
 		for _, err := range errs {
@@ -201,7 +205,7 @@ func BlocksContract(t *testing.T, store intake.Blocks, pieces Pieces) {
 	})
 	t.Run("the largest block fits", func(t *testing.T) {
 		owner, sealed := name("owner"), random(intake.MaxBlock+8<<10) // what packing and sealing add to text that does not compress
-		require.NoError(t, store.PutOnce(t.Context(), owner, "item", sealed))
+		require.NoError(t, store.PutOnce(t.Context(), owner, "item", sealed, arrived))
 		kept, _, err := pieces.Get(t.Context(), owner, "item")
 		require.NoError(t, err)
 		require.Equal(t, sealed, kept)
@@ -209,9 +213,9 @@ func BlocksContract(t *testing.T, store intake.Blocks, pieces Pieces) {
 	t.Run("a list is one owner's, in order, from first to before end", func(t *testing.T) {
 		owner := name("owner")
 		for _, item := range []string{"2026-05-05#b", "recording#a", "2026-05-04#b", "2026-05-05#a", "2026-05-06#a", "0001-01-01#a"} {
-			require.NoError(t, store.PutOnce(t.Context(), owner, item, random(10)))
+			require.NoError(t, store.PutOnce(t.Context(), owner, item, random(10), arrived))
 		}
-		require.NoError(t, store.PutOnce(t.Context(), name("owner"), "2026-05-05#c", random(10)))
+		require.NoError(t, store.PutOnce(t.Context(), name("owner"), "2026-05-05#c", random(10), arrived))
 		for _, test := range []struct {
 			name, first, end string
 			want             []string
@@ -231,7 +235,7 @@ func BlocksContract(t *testing.T, store intake.Blocks, pieces Pieces) {
 	t.Run("a list may be longer than the store's page, and may be left", func(t *testing.T) {
 		owner, big := name("owner"), bytes.Repeat([]byte("x"), 300<<10)
 		for i := range 5 { // DynamoDB's page is 1 MB
-			require.NoError(t, store.PutOnce(t.Context(), owner, fmt.Sprintf("2026-05-0%d#a", i+1), big))
+			require.NoError(t, store.PutOnce(t.Context(), owner, fmt.Sprintf("2026-05-0%d#a", i+1), big, arrived))
 		}
 		require.Len(t, list(t, owner, "0", "a"), 5)
 		for range pieces.Between(t.Context(), owner, "0", "a") {
@@ -240,7 +244,7 @@ func BlocksContract(t *testing.T, store intake.Blocks, pieces Pieces) {
 	})
 	t.Run("a store that does not answer is an error", func(t *testing.T) {
 		owner := name("owner")
-		require.Error(t, store.PutOnce(ended(t), owner, "item", random(10)))
+		require.Error(t, store.PutOnce(ended(t), owner, "item", random(10), arrived))
 		_, found, err := pieces.Get(ended(t), owner, "item")
 		require.Error(t, err)
 		require.False(t, found)

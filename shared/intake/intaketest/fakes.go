@@ -126,8 +126,9 @@ func (m *Manifests) All() []intake.Manifest {
 
 // Piece is a sealed piece and its sort key.
 type Piece struct {
-	Item string
-	Blob []byte
+	Item    string
+	Blob    []byte
+	Arrived time.Time
 }
 
 // Blocks is an intake.Blocks in memory, and the readers' side of it.
@@ -135,15 +136,15 @@ type Blocks struct {
 	Hook Hook // of "block" (PutOnce) and of "get", "query", also for each piece: "piece"
 
 	mu     sync.Mutex
-	pieces map[string]map[string][]byte // by owner and item
+	pieces map[string]map[string]Piece // by owner and item
 }
 
-func (b *Blocks) PutOnce(ctx context.Context, owner, item string, sealed []byte) error {
+func (b *Blocks) PutOnce(ctx context.Context, owner, item string, sealed []byte, arrived time.Time) error {
 	return b.Hook.around(ctx, "block", func() {
 		b.mu.Lock()
 		defer b.mu.Unlock()
 		if _, ok := b.pieces[owner][item]; !ok {
-			b.put(owner, item, sealed)
+			b.put(owner, item, sealed, arrived)
 		}
 	})
 }
@@ -152,21 +153,21 @@ func (b *Blocks) PutOnce(ctx context.Context, owner, item string, sealed []byte)
 func (b *Blocks) Put(owner, item string, sealed []byte) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.put(owner, item, sealed)
+	b.put(owner, item, sealed, b.pieces[owner][item].Arrived)
 }
 
-func (b *Blocks) put(owner, item string, sealed []byte) {
+func (b *Blocks) put(owner, item string, sealed []byte, arrived time.Time) {
 	if b.pieces == nil {
-		b.pieces = map[string]map[string][]byte{}
+		b.pieces = map[string]map[string]Piece{}
 	}
 	if b.pieces[owner] == nil {
-		b.pieces[owner] = map[string][]byte{}
+		b.pieces[owner] = map[string]Piece{}
 	}
 	if sealed == nil {
 		delete(b.pieces[owner], item)
 		return
 	}
-	b.pieces[owner][item] = bytes.Clone(sealed)
+	b.pieces[owner][item] = Piece{item, bytes.Clone(sealed), arrived.Truncate(time.Millisecond)}
 }
 
 // Get returns one piece, or false.
@@ -174,8 +175,9 @@ func (b *Blocks) Get(ctx context.Context, owner, item string) (sealed []byte, fo
 	err = b.Hook.around(ctx, "get", func() {
 		b.mu.Lock()
 		defer b.mu.Unlock()
-		sealed, found = b.pieces[owner][item]
-		sealed = bytes.Clone(sealed)
+		var p Piece
+		p, found = b.pieces[owner][item]
+		sealed = bytes.Clone(p.Blob)
 	})
 	return sealed, found && err == nil, err
 }
@@ -209,8 +211,9 @@ func (b *Blocks) Of(owner string) []Piece {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	var all []Piece
-	for item, sealed := range b.pieces[owner] {
-		all = append(all, Piece{item, bytes.Clone(sealed)})
+	for _, p := range b.pieces[owner] {
+		p.Blob = bytes.Clone(p.Blob)
+		all = append(all, p)
 	}
 	slices.SortFunc(all, func(x, y Piece) int { return strings.Compare(x.Item, y.Item) })
 	return all
