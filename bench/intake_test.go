@@ -11,21 +11,12 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"fitvault/shared/access"
+	"fitvault/shared/block"
 	"fitvault/shared/intake"
 	"fitvault/shared/keyring"
 	"fitvault/shared/keyring/keyringtest"
 	"fitvault/shared/vault"
 )
-
-// sink is stores that take everything and keep nothing.
-type sink struct{}
-
-func (sink) Claim(_ context.Context, m intake.Manifest) (intake.Manifest, error) { return m, nil }
-func (sink) Find(context.Context, string) (intake.Manifest, bool, error) {
-	return intake.Manifest{}, false, nil
-}
-func (sink) PutOnce(context.Context, string, string, []byte) error { return nil }
-func (sink) Put(context.Context, string, []byte) error             { return nil }
 
 // unwrapped is keys that are at hand; each sealer still makes its encapsulation.
 type unwrapped struct {
@@ -57,12 +48,12 @@ func newIntake(t testing.TB, owner string) *intake.Intake {
 		data:     must(vault.Enrolled(enrolled.Statement, enrolled.Signature, ring.Verify)),
 		writer:   must(ring.Writer(t.Context(), keyring.WriterKeyID(noon))),
 	}
-	return &intake.Intake{Deployment: deployment, Manifests: sink{}, Blocks: sink{}, Documents: sink{}, Keys: keys,
+	return &intake.Intake{Deployment: deployment, Manifests: Sink{}, Blocks: Sink{}, Documents: Sink{}, Keys: keys,
 		Now: func() time.Time { return noon }, Rand: rand.Reader}
 }
 
 func request(owner string, body []byte) intake.Request {
-	return intake.Request{Owner: owner, DataKey: "data-key", Client: "client", Body: body,
+	return intake.Request{Owner: owner, DataKey: "data-key", Client: "client", Rank: block.RankOwner, Body: body,
 		Record: func(context.Context, string, int) error { return nil }}
 }
 
