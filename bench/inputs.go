@@ -87,14 +87,14 @@ func Sync() Input { return syncAt(3, syncStart) }
 var syncStart = time.Date(2018, 8, 10, 8, 40, 0, 0, time.UTC)
 
 func syncAt(seed uint64, start time.Time) Input {
-	in := Input{Name: "sync", Plain: func() any { return new([]plainPoint[plainEither]) }}
+	in := Input{Name: "sync", Plain: func() any { return new([]plainPoint[plainAny]) }}
 	times, values := heartRates()
 	at := make([]time.Time, len(times))
 	for i, s := range times {
 		at[i] = must(time.Parse(time.RFC3339, s))
 	}
 	id, steps := ids(seed), rand.New(rand.NewPCG(seed, 0))
-	var points []plainPoint[plainEither]
+	var points []plainPoint[plainAny]
 	next := 0
 	for s := range 15 * 60 {
 		now := start.Add(time.Duration(s) * time.Second)
@@ -104,7 +104,7 @@ func syncAt(seed uint64, start time.Time) Input {
 				next++
 			}
 			h := header(id(), "heart-rate", "2.0", stamp)
-			points = append(points, plainPoint[plainEither]{h, plainEither{
+			points = append(points, plainPoint[plainAny]{h, plainAny{
 				HeartRate: &plainValue{values[next], "beats/min"}, EffectiveTimeFrame: plainTimeFrame{DateTime: stamp}}})
 			in.Records = append(in.Records, record(h, values[next], "beats/min", stamp, ""))
 		}
@@ -112,13 +112,56 @@ func syncAt(seed uint64, start time.Time) Input {
 			from, to := now.Add(-59*time.Second).Format(time.RFC3339), now.Add(time.Second).Format(time.RFC3339)
 			count := float64(80 + steps.IntN(50))
 			h := header(id(), "step-count", "3.0", to)
-			points = append(points, plainPoint[plainEither]{h, plainEither{
+			points = append(points, plainPoint[plainAny]{h, plainAny{
 				StepCount: &plainValue{count, "steps"}, EffectiveTimeFrame: plainTimeFrame{TimeInterval: &plainInterval{from, to}}}})
 			in.Records = append(in.Records, record(h, count, "steps", from, to))
 		}
 	}
 	in.Body = text(points)
 	return in
+}
+
+// Day is one day of 1,440 points of three types as a tracker sends it, 15 points
+// every quarter of an hour: each three minutes a heart rate (of the recording),
+// the steps, and the oxygen saturation.
+func Day() (batches []Input) {
+	_, values := heartRates()
+	id, r := ids(4), rand.New(rand.NewPCG(4, 0))
+	day := syncStart.Truncate(24 * time.Hour)
+	for quarter := range 96 {
+		in := Input{Name: "day", Plain: func() any { return new([]plainPoint[plainAny]) }}
+		var points []plainPoint[plainAny]
+		add := func(name, version string, created string, body plainAny) {
+			points = append(points, plainPoint[plainAny]{header(id(), name, version, created), body})
+		}
+		for i := range 5 {
+			from := day.Add(time.Duration(quarter)*15*time.Minute + time.Duration(i)*3*time.Minute)
+			start, end := from.Format(time.RFC3339), from.Add(3*time.Minute).Format(time.RFC3339)
+			moment := plainTimeFrame{DateTime: start}
+			add("heart-rate", "2.0", start, plainAny{HeartRate: &plainValue{values[quarter*5+i], "beats/min"}, EffectiveTimeFrame: moment})
+			add("oxygen-saturation", "2.0", start, plainAny{OxygenSaturation: &plainValue{float64(94 + r.IntN(6)), "%"}, EffectiveTimeFrame: moment})
+			add("step-count", "3.0", end, plainAny{StepCount: &plainValue{float64(r.IntN(350)), "steps"},
+				EffectiveTimeFrame: plainTimeFrame{TimeInterval: &plainInterval{start, end}}})
+		}
+		in.Body = text(points)
+		batches = append(batches, in)
+	}
+	return batches
+}
+
+// Join is the points of several inputs in one.
+func Join(inputs []Input) Input {
+	joined := Input{Name: inputs[0].Name, Plain: inputs[0].Plain}
+	var points []json.RawMessage
+	for _, in := range inputs {
+		var some []json.RawMessage
+		if err := json.Unmarshal(in.Body, &some); err != nil {
+			panic(err)
+		}
+		points = append(points, some...)
+	}
+	joined.Body = text(points)
+	return joined
 }
 
 // Inputs is the three inputs.
@@ -159,9 +202,10 @@ type (
 		HeartRate          plainValue     `json:"heart_rate"`
 		EffectiveTimeFrame plainTimeFrame `json:"effective_time_frame"`
 	}
-	plainEither struct {
+	plainAny struct {
 		HeartRate          *plainValue    `json:"heart_rate,omitempty"`
 		StepCount          *plainValue    `json:"step_count,omitempty"`
+		OxygenSaturation   *plainValue    `json:"oxygen_saturation,omitempty"`
 		EffectiveTimeFrame plainTimeFrame `json:"effective_time_frame"`
 	}
 	plainValue struct {
