@@ -7,6 +7,7 @@ include localstack/localstack.mk
 VENV := .local/venvs/test/bin
 SAM  := .local/venvs/sam/bin
 TOOL := go tool -modfile=tools/go.mod
+SQLC := CGO_ENABLED=0 $(TOOL) sqlc -f shared/postgres/sqlc.yaml
 RUFF := localstack/pyproject.toml
 
 .PHONY: help run test fips check generate
@@ -31,6 +32,7 @@ check: setup ## format, lint, types, template, layers, licences
 	@go mod tidy -diff
 	@go vet ./...
 	@$(TOOL) staticcheck ./...
+	@$(SQLC) diff
 	@go test ./guard/...
 	@$(VENV)/ruff check -q localstack && $(VENV)/ruff format -q --check localstack
 	@$(VENV)/ruff check -q --config $(RUFF) e2e shared && $(VENV)/ruff format -q --check --config $(RUFF) e2e shared
@@ -38,5 +40,6 @@ check: setup ## format, lint, types, template, layers, licences
 	@SAM_CLI_TELEMETRY=0 __SAM_CLI_APP_DIR=.local/sam-home AWS_DEFAULT_REGION=eu-central-1 $(SAM)/sam validate --lint >/dev/null
 	@$(SAM)/cfn-lint template.yaml
 
-generate: ## golden files and the contract inside template.yaml, after a change that is meant
+generate: ## golden files, the contract inside template.yaml, and SQL's Go, after a change that is meant
+	@$(SQLC) generate
 	@go test ./guard -update

@@ -22,23 +22,33 @@ func readTemplate(t *testing.T) contract.Template {
 	return tpl
 }
 
-// grants returns every action that a role has, one line for each action and
+// grantsOf returns every action that a role has, one line for each action and
 // resource, with its condition: "IngestRole kms:Decrypt ServiceKey.Arn if …".
+// What a role is denied begins with "denied".
 func grantsOf(tpl contract.Template) (lines []string) {
 	for id, r := range tpl.Resources {
 		if r.Type != "AWS::IAM::Role" {
 			continue
 		}
 		for _, p := range asList(r.Properties["Policies"]) {
+			if choice, ok := p.([]any); ok { // !If [condition, policy, none]
+				p = choice[1]
+			}
 			for _, s := range asList(p.(map[string]any)["PolicyDocument"].(map[string]any)["Statement"]) {
 				statement := s.(map[string]any)
-				condition := ""
+				denied, condition := "", ""
+				if statement["Effect"] != "Allow" {
+					denied = "denied "
+				}
 				if c, ok := statement["Condition"]; ok {
 					condition = fmt.Sprintf(" if %v", c)
 				}
 				for _, action := range asList(statement["Action"]) {
 					for _, on := range asList(statement["Resource"]) {
-						lines = append(lines, fmt.Sprintf("%s %s %v%s", id, action, on, condition))
+						if _, values := on.(map[string]any); values {
+							continue // of the !Sub before it
+						}
+						lines = append(lines, fmt.Sprintf("%s%s %s %v%s", denied, id, action, on, condition))
 					}
 				}
 			}
@@ -79,7 +89,23 @@ var forbidden = []struct{ why, pattern string }{
 	{"readers write readings", `^ReadingsRole dynamodb:(PutItem|UpdateItem) (ReadingsTable|RequestsTable|KeysTable|AccountsTable)`},
 }
 
+// unscoped is what AWS lists as a whole or not at all.
+var unscoped = regexp.MustCompile(`^\S+ ec2:(DescribeNetworkInterfaces|DescribeSubnets) \*$`)
+
 func forbiddenGrants(grants []string) (wrong []string) {
+	for _, g := range grants {
+		role, action, _ := strings.Cut(g, " ")
+		if own := "/fitvault_" + strings.ToLower(strings.TrimSuffix(role, "Role")); strings.HasPrefix(action, "rds-db:") && !strings.HasSuffix(g, own) {
+			wrong = append(wrong, "somebody signs in to the database as another: "+g)
+		}
+		api, _, _ := strings.Cut(action, " ")
+		if strings.HasPrefix(api, "ec2:") && !slices.Contains(grants, fmt.Sprintf("denied %s %s * if map[Null:map[lambda:SourceFunctionArn:false]]", role, api)) {
+			wrong = append(wrong, "a function's own code changes its network: "+g)
+		}
+	}
+	grants = slices.DeleteFunc(slices.Clone(grants), func(g string) bool {
+		return strings.HasPrefix(g, "denied ") || unscoped.MatchString(g)
+	})
 	for _, f := range forbidden {
 		for _, g := range grants {
 			if regexp.MustCompile(f.pattern).MatchString(g) {
@@ -109,6 +135,7 @@ func TestForbiddenGrantsAreFound(t *testing.T) {
 		"IngestRole dynamodb:Query ReadingsTable.Arn", "IngestRole s3:GetObject x", "ReadingsRole dynamodb:PutItem KeysTable.Arn",
 		"IngestRole dynamodb:UpdateItem AccountsTable.Arn", "ReadingsRole dynamodb:Query AuditEventsTable.Arn", "EnrolRole dynamodb:DeleteItem KeysTable.Arn",
 		"IngestRole kms:Sign EnrolmentKey.Arn", "ReadingsRole kms:Decrypt DataKey.Arn", "ReadingsRole dynamodb:PutItem ReadingsTable.Arn",
+		"HistoryRole rds-db:connect dbuser:${Cluster}/fitvault_migrate", "HistoryRole rds-db:connect *", "MigrateRole ec2:CreateNetworkInterface x", "MigrateRole ec2:DescribeSubnets *",
 	} {
 		require.NotEmpty(t, forbiddenGrants([]string{planted}), planted)
 	}
@@ -191,6 +218,55 @@ func TestWhatLocalStackDrops(t *testing.T) {
 			require.Len(t, r.Properties["PublicAccessBlockConfiguration"], 4, id)
 		case "AWS::Logs::LogGroup":
 			require.Contains(t, r.Properties, "RetentionInDays", id)
+		case "AWS::RDS::DBCluster":
+			for name, want := range map[string]any{"StorageEncrypted": true, "DeletionProtection": true, "CopyTagsToSnapshot": true, "BackupRetentionPeriod": 35,
+				"EnableIAMDatabaseAuthentication": true, "MasterUserAuthenticationType": "iam-db-auth"} {
+				require.Equal(t, want, r.Properties[name], "%s %s", id, name)
+			}
+			require.NotContains(t, r.Properties, "MasterUserPassword", id)
+			require.NotEqual(t, true, r.Properties["EnableHttpEndpoint"], id)
+		case "AWS::RDS::DBClusterParameterGroup":
+			for name, want := range map[string]any{"rds.force_ssl": "1", "ssl_min_protocol_version": "TLSv1.2", "log_statement": "none", "log_error_verbosity": "terse",
+				"log_min_error_statement": "panic", "log_min_duration_statement": "-1", "log_parameter_max_length": "0", "log_parameter_max_length_on_error": "0"} {
+				require.Equal(t, want, r.Properties["Parameters"].(map[string]any)[name], "%s %s", id, name)
+			}
+		case "AWS::RDS::DBInstance":
+			require.Equal(t, false, r.Properties["PubliclyAccessible"], id)
+		}
+	}
+}
+
+// TestNothingLeadsOut: the functions in the VPC reach AWS through endpoints with
+// policies, and nothing else; and what the local AWS cannot make it does not try.
+func TestNothingLeadsOut(t *testing.T) {
+	tpl := readTemplate(t)
+	noProvider := regexp.MustCompile(`^AWS::(EC2|RDS)::`)
+	found := map[string]int{}
+	for id, r := range tpl.Resources {
+		found[r.Type]++
+		require.NotRegexp(t, `^AWS::EC2::(InternetGateway|NatGateway|EgressOnlyInternetGateway|Route|TransitGateway.*|VPCPeering.*)$`, r.Type, id)
+		if noProvider.MatchString(r.Type) {
+			require.Contains(t, []string{"OnAws", "MakeDatabase"}, r.Condition, id)
+		}
+		if r.Type != "AWS::EC2::VPCEndpoint" {
+			continue
+		}
+		for _, s := range asList(r.Properties["PolicyDocument"].(map[string]any)["Statement"]) {
+			statement := s.(map[string]any)
+			require.Contains(t, statement["Condition"].(map[string]any)["StringEquals"], "aws:PrincipalAccount", id)
+			for _, action := range asList(statement["Action"]) {
+				require.NotContains(t, action, "*", id)
+			}
+			require.NotContains(t, asList(statement["Resource"]), "*", id)
+		}
+	}
+	require.Equal(t, []int{1, 2, 3}, []int{found["AWS::EC2::VPC"], found["AWS::EC2::Subnet"], found["AWS::EC2::VPCEndpoint"]})
+	for _, id := range tpl.Functions() {
+		env, _ := tpl.Resources[id].Properties["Environment"].(map[string]any)
+		variables, _ := env["Variables"].(map[string]any)
+		if variables["DATABASE_HOST"] != nil {
+			require.NotNil(t, tpl.Resources[id].Properties["VpcConfig"], id)
+			require.NotNil(t, tpl.Resources[id].Properties["ReservedConcurrentExecutions"], "%s: it bounds the connections", id)
 		}
 	}
 }

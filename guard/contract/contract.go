@@ -36,6 +36,7 @@ type Template struct {
 // Resource is one resource.
 type Resource struct {
 	Type       string         `yaml:"Type"`
+	Condition  string         `yaml:"Condition"`
 	Properties map[string]any `yaml:"Properties"`
 }
 

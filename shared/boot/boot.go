@@ -56,6 +56,9 @@ func Load(ctx context.Context) AWS {
 	return AWS{c}
 }
 
+// Config is what clients are made of that are not made here.
+func (a AWS) Config() aws.Config { return a.config }
+
 // Tables is DynamoDB; the caller names the tables that it may use.
 func (a AWS) Tables(names dynamo.Tables) dynamo.Tables {
 	names.Client = dynamodb.NewFromConfig(a.config)

@@ -14,9 +14,10 @@ type Parameter struct {
 	Name   string
 }
 
-// Value returns the parameter's text.
+// Value returns the parameter's text, also of a SecureString where the role may
+// decrypt it.
 func (p Parameter) Value(ctx context.Context) (string, error) {
-	out, err := p.Client.GetParameter(ctx, &ssm.GetParameterInput{Name: aws.String(p.Name)})
+	out, err := p.Client.GetParameter(ctx, &ssm.GetParameterInput{Name: aws.String(p.Name), WithDecryption: aws.Bool(true)})
 	if err != nil {
 		return "", err
 	}
