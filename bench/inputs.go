@@ -243,14 +243,14 @@ const tcxFile = "testdata/tcx/saf-cross-country-skiing_activity_1.tcx"
 
 var tcxTime = regexp.MustCompile(`\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z`)
 
-// TCX is a valid document of at least size bytes: a real recording's laps again
+// TCX is a valid document of at most size bytes: a real recording's laps again
 // and again, an hour later each time. root is the checkout.
 func TCX(root string, size int) []byte {
 	document := must(os.ReadFile(filepath.Join(root, tcxFile)))
 	from, to := bytes.Index(document, []byte("      <Lap ")), bytes.Index(document, []byte("      <Creator "))
 	laps := document[from:to]
 	out := bytes.Clone(document[:from])
-	for hour := 0; len(out) < size; hour++ {
+	for hour := 0; len(out)+len(document)-from <= size; hour++ {
 		out = append(out, tcxTime.ReplaceAllFunc(laps, func(at []byte) []byte {
 			t := must(time.Parse(time.RFC3339, string(at))).Add(time.Duration(hour) * time.Hour)
 			return []byte(t.Format("2006-01-02T15:04:05.000Z"))

@@ -80,7 +80,7 @@ func BenchmarkIntake(b *testing.B) {
 func BenchmarkXML(b *testing.B) {
 	owner := newOwner()
 	in := newIntake(b, owner)
-	r := request(owner, TCX("..", 2_000_000))
+	r := request(owner, TCX("..", 2_100_000))
 	require.NotZero(b, must(in.Recording(b.Context(), r)).Trackpoints)
 	b.Run("tcx", func(b *testing.B) {
 		CompareCPU(b,
