@@ -16,10 +16,10 @@ import (
 
 // What the demo sends passes intake's own rules.
 func TestMorningIsValid(t *testing.T) {
-	readings, results, err := openmhealth.Decode(morning, testUser, openmhealth.Intake)
+	batch, err := openmhealth.Decode(morning, testUser, openmhealth.Intake)
 	require.NoError(t, err)
-	require.Len(t, readings, len(results), "all accepted")
-	for _, r := range readings {
+	require.Len(t, batch.Readings, len(batch.Results), "all accepted")
+	for _, r := range batch.Readings {
 		require.Equal(t, "2022-07-16", r.Day(), "one day, so one block")
 	}
 }

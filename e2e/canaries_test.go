@@ -117,7 +117,7 @@ func (c canaries) plant(point reading.Value, owner string, v reading.Value, at s
 		was := *child
 		for _, try := range tries {
 			*child = try
-			if _, _, err := openmhealth.Decode(point.AppendJSON(nil), owner, openmhealth.Intake); err == nil {
+			if _, err := openmhealth.Decode(point.AppendJSON(nil), owner, openmhealth.Intake); err == nil {
 				held[name] = true
 				was = try
 				break

@@ -218,6 +218,39 @@ func TestMutatedPoints(t *testing.T) {
 	require.Positive(t, accepted)
 }
 
+// TestSeries: a data series comes back as the data points that it stands for.
+func TestSeries(t *testing.T) {
+	p := stack.Open(t).Newcomer(t)
+	header := `{"uuid":"00000000-0000-4000-8000-000000000001","schema_id":{"namespace":"omh","name":"heart-rate","version":"2.0"},` +
+		`"source_creation_date_time":"2026-05-04T07:25:00+02:00"}`
+	var bodies, want []string
+	for i := range 100 {
+		body := fmt.Sprintf(`{"heart_rate":{"value":%d,"unit":"beats/min"},"effective_time_frame":{"date_time":"2026-05-%02dT07:%02d:00+02:00"}}`, 60+i, 4+i/60, i%60)
+		bodies, want = append(bodies, body), append(want, `{"header":`+header+`,"body":`+body+`}`)
+	}
+	bodies = append(bodies, strings.Replace(bodies[0], "beats/min", "bpm", 1))
+	a := p.Do(t, http.MethodPost, "/users/me/readings", []byte(`{"header":`+header+`,"body":[`+strings.Join(bodies, ",")+`]}`), "Content-Type", "application/json")
+	require.Equal(t, http.StatusOK, a.Status, string(a.Body))
+	var r results
+	a.JSON(t, &r)
+	require.Len(t, r.Results, len(bodies))
+	for i, result := range r.Results[:len(want)] {
+		require.Equal(t, "accepted", result.Status)
+		require.Equal(t, i, result.Index)
+		require.Equal(t, "00000000-0000-4000-8000-000000000001", result.ID)
+	}
+	require.Equal(t, "/body/heart_rate/unit", r.Results[len(want)].Pointer)
+	read := list(t, p, "/users/me/readings")
+	require.Len(t, read, len(want))
+	for i, text := range read { // by start: the order in which they were made
+		require.True(t, value(t, []byte(want[i])).Equal(value(t, text)), "%s", text)
+	}
+
+	a = p.Do(t, http.MethodPost, "/users/me/readings", []byte(`{"header":`+header+`,"body":[`+bodies[len(want)]+`]}`), "Content-Type", "application/json")
+	require.Equal(t, http.StatusUnprocessableEntity, a.Status)
+	require.Contains(t, string(a.Body), `"/body/0/heart_rate/unit"`)
+}
+
 // TestJSONTestSuite: whatever is sent, it is the caller's fault, not ours.
 func TestJSONTestSuite(t *testing.T) {
 	p := stack.Open(t).Newcomer(t)

@@ -13,6 +13,7 @@ import (
 
 	"fitvault/shared/fault"
 	"fitvault/shared/intake"
+	"fitvault/shared/openmhealth"
 	"fitvault/shared/openmhealth/generate"
 	"fitvault/shared/reading"
 )
@@ -163,6 +164,57 @@ func TestGeneratedBatches(t *testing.T) {
 			require.Equal(t, want, all(w.stored(t)))
 		})
 	}
+}
+
+// seriesOf is a data series of heartRate's bodies.
+func seriesOf(pad string, starts ...string) []byte {
+	var header string
+	var bodies []string
+	for i, start := range starts {
+		header, _, _ = strings.Cut(strings.TrimPrefix(heartRate(0, start, pad), `{"header":`), `,"body":`)
+		_, b, _ := strings.Cut(heartRate(i, start, pad), `,"body":`)
+		bodies = append(bodies, strings.TrimSuffix(b, "}"))
+	}
+	return []byte(`{"header":` + header + `,"body":[` + strings.Join(bodies, ",") + `]}`)
+}
+
+// TestSeries: a series is stored as data points, in blocks that say so. Its
+// header is stored once in a block, and counts for a tenth with each reading.
+func TestSeries(t *testing.T) {
+	for _, test := range []struct {
+		pad    int
+		starts []string
+		blocks int
+	}{
+		{0, []string{monday, tuesday, monday}, 2},
+		{intake.MaxBlock / 3, slices.Repeat([]string{monday}, 20), 1},
+		{intake.MaxBlock / 3, slices.Repeat([]string{monday}, 100), 4},
+	} {
+		w := newWorld(t)
+		sent := seriesOf(strings.Repeat("x", test.pad), test.starts...)
+		results, err := w.Readings(t.Context(), w.request("", sent))
+		require.NoError(t, err)
+		require.Equal(t, accepted(1, 0), results[1], "each has the header's id")
+		require.Len(t, w.blocks.Of(w.owner), test.blocks)
+		for _, p := range w.blocks.Of(w.owner) {
+			require.True(t, w.opened(t, p.Item, p.Blob).Series)
+		}
+		points, err := openmhealth.Points(sent, openmhealth.Intake)
+		require.NoError(t, err)
+		var want []string
+		for _, p := range points {
+			want = append(want, string(p.AppendJSON(nil)))
+		}
+		require.Equal(t, sorted(want...), all(w.stored(t)))
+		again, err := w.Readings(t.Context(), w.request("", sent))
+		require.NoError(t, err)
+		require.Equal(t, results, again)
+	}
+	w := newWorld(t)
+	_, err := w.Readings(t.Context(), w.request("", body(heartRate(0, monday, ""))))
+	require.NoError(t, err)
+	p := w.blocks.Of(w.owner)[0]
+	require.False(t, w.opened(t, p.Item, p.Blob).Series)
 }
 
 func TestPlacesDiffer(t *testing.T) {

@@ -22,8 +22,8 @@ import (
 )
 
 // Rules is the version of the rule set: schemas, extra rules and how batches
-// are cut into blocks. A manifest names the one that decided it.
-const Rules = "1"
+// are cut into blocks. A manifest names the one that decided it. 2 takes data series.
+const Rules = "2"
 
 // Keep is how long a manifest answers retries (wire.md, "retries").
 const Keep = 35 * 24 * time.Hour

@@ -17,8 +17,8 @@ import (
 // maxPuts is how many blocks of one batch are stored at a time.
 const maxPuts = 16
 
-// Readings takes in a batch of data points and returns a result for each
-// record, in order. Errors: the fault kinds of openmhealth.Decode; KeyReused,
+// Readings takes in data points, or a data series, and returns a result for
+// each record, in order. Errors: the fault kinds of openmhealth.Decode; KeyReused,
 // Unavailable, Internal.
 func (in *Intake) Readings(ctx context.Context, r Request) ([]openmhealth.Result, error) {
 	keys, err := in.Keys.Requests(ctx)
@@ -26,11 +26,11 @@ func (in *Intake) Readings(ctx context.Context, r Request) ([]openmhealth.Result
 		return nil, err
 	}
 	m := in.propose(keys, "readings", r)
-	accepted, results, refused := openmhealth.Decode(r.Body, r.Owner, openmhealth.Intake)
+	batch, refused := openmhealth.Decode(r.Body, r.Owner, openmhealth.Intake)
 	switch {
 	case refused == nil:
-		m.Count = len(results)
-		if m.Rejected, m.Blocks, err = in.cut(accepted, results); err != nil {
+		m.Count = len(batch.Results)
+		if m.Rejected, m.Blocks, err = in.cut(batch); err != nil {
 			return nil, err
 		}
 		if m, err = in.claim(ctx, m); err != nil {
@@ -47,11 +47,11 @@ func (in *Intake) Readings(ctx context.Context, r Request) ([]openmhealth.Result
 	if err := r.Record(ctx, m.Key, m.Count-len(m.Rejected)); err != nil {
 		return nil, err
 	}
-	points, err := pointsOf(m, r.Body, accepted, results)
+	points, err := pointsOf(m, r.Body, batch)
 	if err != nil {
 		return nil, err
 	}
-	if err := in.storeBlocks(ctx, r, m, points); err != nil {
+	if err := in.storeBlocks(ctx, r, m, batch.Series, points); err != nil {
 		return nil, err
 	}
 	return answer(m, points)
@@ -59,22 +59,24 @@ func (in *Intake) Readings(ctx context.Context, r Request) ([]openmhealth.Result
 
 // cut divides the accepted readings by UTC day, in the order they came, into
 // blocks of at most MaxBlock of text.
-func (in *Intake) cut(accepted []reading.Reading, results []openmhealth.Result) (rejected []Rejected, blocks []Block, err error) {
+func (in *Intake) cut(batch openmhealth.Batch) (rejected []Rejected, blocks []Block, err error) {
 	open := map[string]int{} // day → its last block
 	size := map[string]int{} // day → text in that block
+	shared := sharedText(batch)
 	var text []byte
 	next := 0
-	for _, result := range results {
+	for _, result := range batch.Results {
 		if !result.Accepted {
 			rejected = append(rejected, Rejected{result.Index, result.Pointer, result.Rule})
 			continue
 		}
-		r := accepted[next]
+		r := batch.Readings[next]
 		next++
 		text = r.Point.AppendJSON(text[:0])
+		length := len(text) - shared + shared/sharing
 		day := r.Day()
 		at, ok := open[day]
-		if !ok || size[day]+len(text) > MaxBlock {
+		if !ok || size[day]+length > MaxBlock {
 			id, err := in.newID()
 			if err != nil {
 				return nil, nil, err
@@ -84,19 +86,33 @@ func (in *Intake) cut(accepted []reading.Reading, results []openmhealth.Result) 
 			open[day], size[day] = at, 0
 		}
 		blocks[at].add(result.Index)
-		size[day] += len(text)
+		size[day] += length
 	}
 	return rejected, blocks, nil
 }
 
+// sharing is how many readings of a series pay for its header, which is stored
+// once in a block but comes out with each: a block's readings must keep to what
+// a reader unpacks (segment.DefaultLimits).
+const sharing = 10
+
+// sharedText is how many bytes of text all readings of a series have in common.
+func sharedText(batch openmhealth.Batch) int {
+	if !batch.Series {
+		return 0
+	}
+	header, _ := batch.Readings[0].Point.Get("header")
+	return len(header.AppendJSON(nil))
+}
+
 // pointsOf returns the data points that the manifest accepted, by index. They
 // are the ones just decoded, unless other rules decided the manifest.
-func pointsOf(m Manifest, body []byte, accepted []reading.Reading, results []openmhealth.Result) (map[int]reading.Reading, error) {
-	points := make(map[int]reading.Reading, len(accepted))
+func pointsOf(m Manifest, body []byte, batch openmhealth.Batch) (map[int]reading.Reading, error) {
+	points := make(map[int]reading.Reading, len(batch.Readings))
 	next := 0
-	for _, result := range results {
+	for _, result := range batch.Results {
 		if result.Accepted {
-			points[result.Index] = accepted[next]
+			points[result.Index] = batch.Readings[next]
 			next++
 		}
 	}
@@ -126,7 +142,7 @@ func pointsOf(m Manifest, body []byte, accepted []reading.Reading, results []ope
 
 var errOtherRules = errors.New("other rules decided this manifest")
 
-func (in *Intake) storeBlocks(ctx context.Context, r Request, m Manifest, points map[int]reading.Reading) error {
+func (in *Intake) storeBlocks(ctx context.Context, r Request, m Manifest, series bool, points map[int]reading.Reading) error {
 	sealer, err := in.Keys.Sealer(ctx, r.Owner, r.DataKey)
 	if err != nil {
 		return err
@@ -135,12 +151,12 @@ func (in *Intake) storeBlocks(ctx context.Context, r Request, m Manifest, points
 	group, ctx := errgroup.WithContext(ctx)
 	group.SetLimit(maxPuts)
 	for _, b := range m.Blocks {
-		group.Go(func() error { return in.storeBlock(ctx, sealer, r, b, points) })
+		group.Go(func() error { return in.storeBlock(ctx, sealer, r, b, series, points) })
 	}
 	return group.Wait()
 }
 
-func (in *Intake) storeBlock(ctx context.Context, sealer *vault.Sealer, r Request, b Block, points map[int]reading.Reading) error {
+func (in *Intake) storeBlock(ctx context.Context, sealer *vault.Sealer, r Request, b Block, series bool, points map[int]reading.Reading) error {
 	var batch []reading.Value
 	if err := b.each(func(i int) error {
 		p, ok := points[i]
@@ -159,7 +175,7 @@ func (in *Intake) storeBlock(ctx context.Context, sealer *vault.Sealer, r Reques
 	// Not the manifest's time: a retry may come days later, and what is stored by
 	// it is new to everybody who has asked for changes since.
 	arrived := in.Now()
-	plain, err := block.Encode(block.Header{Client: r.Client, Rank: r.Rank, Arrived: arrived}, packed)
+	plain, err := block.Encode(block.Header{Client: r.Client, Rank: r.Rank, Arrived: arrived, Series: series}, packed)
 	if err != nil {
 		return fault.Wrap(fault.Internal, "block cannot be encoded", err)
 	}

@@ -13,7 +13,7 @@ import (
 
 // decided leaves a request behind as other rules decided it: its manifest, and
 // nothing stored. Today's rules accept records 0 and 2 of the body, and not 1.
-func decided(t *testing.T, w *world, sent []byte, rejected []intake.Rejected, blocks []intake.Block) {
+func decided(t *testing.T, w *world, rules string, sent []byte, rejected []intake.Rejected, blocks []intake.Block) {
 	t.Helper()
 	// A first request under today's rules shows the manifest's key and MAC.
 	_, err := w.Readings(t.Context(), w.request("key", sent))
@@ -25,7 +25,7 @@ func decided(t *testing.T, w *world, sent []byte, rejected []intake.Rejected, bl
 		w.manifests.Put(intake.Manifest{Key: id, Body: keys.BodyMAC(id, sent), Expires: w.later(), RequestsKey: keys.ID()})
 	}
 	m := w.manifests.All()[0]
-	m.Rules, m.Count, m.Rejected, m.Blocks = "0", 3, rejected, blocks
+	m.Rules, m.Count, m.Rejected, m.Blocks = rules, 3, rejected, blocks
 	w.manifests.Put(m)
 	for _, p := range w.blocks.Of(w.owner) {
 		w.blocks.Put(w.owner, p.Item, nil)
@@ -74,28 +74,30 @@ func TestOlderRules(t *testing.T) {
 			map[string][]string{mondayUTC + "#a": {bad(0, monday), bad(2, tuesday)}},
 		},
 	} {
-		t.Run(test.name, func(t *testing.T) {
-			w := newWorld(t)
-			decided(t, w, test.body, test.rejected, test.blocks)
-			for range 2 {
-				results, err := w.Readings(t.Context(), w.request("key", test.body))
-				require.NoError(t, err)
-				require.Equal(t, test.want, results)
-				require.Equal(t, test.stored, w.stored(t))
-			}
-			require.Equal(t, "0", w.manifests.All()[0].Rules, "the manifest stays")
+		for _, rules := range []string{"0", "1"} {
+			t.Run(test.name+", rules "+rules, func(t *testing.T) {
+				w := newWorld(t)
+				decided(t, w, rules, test.body, test.rejected, test.blocks)
+				for range 2 {
+					results, err := w.Readings(t.Context(), w.request("key", test.body))
+					require.NoError(t, err)
+					require.Equal(t, test.want, results)
+					require.Equal(t, test.stored, w.stored(t))
+				}
+				require.Equal(t, rules, w.manifests.All()[0].Rules, "the manifest stays")
 
-			for _, other := range [][]byte{body(heartRate(7, monday, "")), body(bad(7, monday))} {
-				_, err := w.Readings(t.Context(), w.request("key", other))
-				require.Equal(t, fault.KeyReused, fault.KindOf(err))
-			}
-		})
+				for _, other := range [][]byte{body(heartRate(7, monday, "")), body(bad(7, monday))} {
+					_, err := w.Readings(t.Context(), w.request("key", other))
+					require.Equal(t, fault.KeyReused, fault.KindOf(err))
+				}
+			})
+		}
 	}
 
 	for _, count := range []int{-1, openmhealth.Intake.Records + 1, 1 << 40} {
 		t.Run(fmt.Sprint("a manifest of ", count, " records"), func(t *testing.T) {
 			w := newWorld(t)
-			decided(t, w, mixed, nil, nil)
+			decided(t, w, "1", mixed, nil, nil)
 			m := w.manifests.All()[0]
 			m.Count = count
 			w.manifests.Put(m)
@@ -105,7 +107,7 @@ func TestOlderRules(t *testing.T) {
 	}
 	t.Run("until it expires", func(t *testing.T) {
 		w := newWorld(t)
-		decided(t, w, refused, nil, []intake.Block{{Day: mondayUTC, ID: "a", Records: []intake.Range{{0, 2}}}})
+		decided(t, w, "1", refused, nil, []intake.Block{{Day: mondayUTC, ID: "a", Records: []intake.Range{{0, 2}}}})
 		w.now = w.later()
 		_, err := w.Readings(t.Context(), w.request("key", refused))
 		require.Equal(t, fault.Invalid, fault.KindOf(err))
@@ -131,7 +133,7 @@ func TestManifestAgainstItsBody(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			w := newWorld(t)
 			sent := body(heartRate(0, monday, ""), bad(1, monday), heartRate(2, tuesday, ""))
-			decided(t, w, sent, test.rejected, test.blocks)
+			decided(t, w, "1", sent, test.rejected, test.blocks)
 			_, err := w.Readings(t.Context(), w.request("key", sent))
 			require.Equal(t, fault.Internal, fault.KindOf(err))
 			require.Len(t, w.stored(t), test.stored)

@@ -125,17 +125,22 @@ func (w *world) opener(t testing.TB, sealed []byte) *vault.Opener {
 	return vault.NewOpener([]vault.PrivateKey{private}, []vault.WriterKey{writer})
 }
 
+// opened is a stored block of the owner's.
+func (w *world) opened(t testing.TB, item string, sealed []byte) block.Block {
+	day, id, ok := strings.Cut(item, "#")
+	require.True(t, ok)
+	plain, err := w.opener(t, sealed).Open(sealed, intake.BlockPlace(deployment, w.owner, day, id))
+	require.NoError(t, err)
+	opened, err := block.Decode(plain, segment.DefaultLimits)
+	require.NoError(t, err)
+	return opened
+}
+
 // stored is what the owner's blocks hold, by item.
 func (w *world) stored(t testing.TB) map[string][]string {
 	found := map[string][]string{}
 	for _, p := range w.blocks.Of(w.owner) {
-		day, id, ok := strings.Cut(p.Item, "#")
-		require.True(t, ok)
-		plain, err := w.opener(t, p.Blob).Open(p.Blob, intake.BlockPlace(deployment, w.owner, day, id))
-		require.NoError(t, err)
-		opened, err := block.Decode(plain, segment.DefaultLimits)
-		require.NoError(t, err)
-		for _, point := range opened.Points {
+		for _, point := range w.opened(t, p.Item, p.Blob).Points {
 			found[p.Item] = append(found[p.Item], string(point.AppendJSON(nil)))
 		}
 	}

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"io"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -11,14 +12,15 @@ import (
 
 	"fitvault/shared/fault"
 	"fitvault/shared/reading"
+	"fitvault/shared/redact"
 )
 
 // Limits bound a body before it costs memory.
 type Limits struct {
 	Bytes       int // of the body
-	Records     int // in its array
+	Records     int // in its list
 	Depth       int // of objects and arrays, the batch's own included
-	RecordBytes int // of one record as sent, with the white space before it
+	RecordBytes int // of one record as sent, with the white space before it; of a series' with what all share
 }
 
 // Intake is wire.md's limits. A record's is ours: what is stored of it must
@@ -35,47 +37,80 @@ type Result struct {
 	Rule     string
 }
 
-// Decode judges a body: an array of data points, or one data point. The
-// readings are the accepted records: the n-th reading is of the n-th accepted
-// result. owner is the id of the account that the body is for.
-//
-// Errors are faults: BadRequest, not JSON in UTF-8 with distinct member names;
-// TooLarge, over a limit of the whole body; Invalid, an empty array, or no
-// record was accepted: its items (and the results) say why, one for a record.
-func Decode(body []byte, owner string, limits Limits) ([]reading.Reading, []Result, error) {
-	records, batch, err := parse(body, limits)
-	if err != nil {
-		return nil, nil, err
-	}
-	readings := make([]reading.Reading, 0, len(records))
-	results := make([]Result, len(records))
-	for i, record := range records {
-		r, failed := judge(record, owner)
-		if failed != nil {
-			results[i] = Result{Index: i, Pointer: failed.Pointer, Rule: failed.Rule}
-			continue
-		}
-		results[i] = Result{Index: i, Accepted: true, ID: r.ID}
-		readings = append(readings, r)
-	}
-	if len(readings) > 0 {
-		return readings, results, nil
-	}
-	invalid := fault.New(fault.Invalid, "no record is acceptable")
-	for _, r := range results {
-		pointer := r.Pointer
-		if batch {
-			pointer = "/" + strconv.Itoa(r.Index) + pointer
-		}
-		invalid.Items = append(invalid.Items, fault.Item{Pointer: pointer, Rule: r.Rule})
-	}
-	if len(results) == 0 {
-		invalid.Items = []fault.Item{{Rule: RuleEmpty}}
-	}
-	return nil, results, invalid
+// Batch is what Decode makes of a body.
+type Batch struct {
+	redact.Mark
+	Series   bool              // the body was a data series
+	Results  []Result          // one for each record, in order
+	Readings []reading.Reading // the accepted records: the n-th is of the n-th accepted result
 }
 
-// Points is the records of a body, by index, without a verdict on any: for a
+// Decode judges a body: an array of data points, one data point, or a data
+// series (IEEE 1752.1 data-series-1.0): an object whose body is an array of
+// bodies, each of which makes a data point with the one header. owner is the id
+// of the account that the body is for.
+//
+// Errors are faults: BadRequest, not JSON in UTF-8 with distinct member names;
+// TooLarge, over a limit of the whole body; Invalid, no records, or none was
+// accepted: its items (and the results) say why, one for a record.
+func Decode(body []byte, owner string, limits Limits) (Batch, error) {
+	records, form, err := parse(body, limits)
+	if err != nil {
+		return Batch{}, err
+	}
+	batch := Batch{Series: form == series, Results: make([]Result, len(records)), Readings: make([]reading.Reading, 0, len(records))}
+	header := headerJudge{owner: owner}
+	for i, record := range records {
+		r, failed := judge(record, &header)
+		if failed != nil {
+			batch.Results[i] = Result{Index: i, Pointer: failed.Pointer, Rule: failed.Rule}
+			continue
+		}
+		batch.Results[i] = Result{Index: i, Accepted: true, ID: r.ID}
+		batch.Readings = append(batch.Readings, r)
+	}
+	if len(batch.Readings) > 0 {
+		return batch, nil
+	}
+	invalid := fault.New(fault.Invalid, "no record is acceptable")
+	for _, r := range batch.Results {
+		invalid.Items = append(invalid.Items, fault.Item{Pointer: form.pointer(r), Rule: r.Rule})
+	}
+	if len(batch.Results) == 0 {
+		invalid.Items = []fault.Item{{Pointer: form.list(), Rule: RuleEmpty}}
+	}
+	return batch, invalid
+}
+
+// form is how a body holds its records.
+type form uint8
+
+const (
+	single form = iota // it is one
+	array              // of data points
+	series             // of bodies
+)
+
+// list is the pointer to the list of records.
+func (f form) list() string {
+	if f == series {
+		return "/body"
+	}
+	return ""
+}
+
+// pointer is r's, from the top of the body. A series has its header once.
+func (f form) pointer(r Result) string {
+	switch inBody, ok := strings.CutPrefix(r.Pointer, "/body"); {
+	case f == single, f == series && !ok && r.Pointer != "":
+		return r.Pointer
+	case f == series:
+		return "/body/" + strconv.Itoa(r.Index) + inBody
+	}
+	return "/" + strconv.Itoa(r.Index) + r.Pointer
+}
+
+// Points is the data points of a body, by index, without a verdict on any: for a
 // retry, where the manifest has decided. Its errors are Decode's but Invalid.
 // A number that cannot be kept is null; no manifest accepted its record.
 func Points(body []byte, limits Limits) ([]reading.Value, error) {
@@ -90,19 +125,25 @@ func Points(body []byte, limits Limits) ([]reading.Value, error) {
 // record is one element of a body.
 type record struct {
 	point    reading.Value
-	oversize bool
+	size     int64   // bytes as sent, with the white space before it
+	oversize bool    // over a limit that is a record's
+	shared   bool    // its header is that of all records
 	number   *string // pointer to the first number that cannot be kept; null stands there
 }
 
-// parse reads a body's records; batch says whether they stand in an array.
-func parse(body []byte, limits Limits) (records []record, batch bool, err error) {
+// parse reads a body's records.
+func parse(body []byte, limits Limits) (records []record, form form, err error) {
 	if len(body) > limits.Bytes {
-		return nil, false, fault.New(fault.TooLarge, "body is too large")
+		return nil, form, fault.New(fault.TooLarge, "body is too large")
 	}
 	dec := jsontext.NewDecoder(bytes.NewBuffer(body))
-	if batch = dec.PeekKind() == jsontext.KindBeginArray; batch {
-		records, err = parseBatch(dec, limits)
-	} else {
+	switch dec.PeekKind() {
+	case jsontext.KindBeginArray:
+		form = array
+		records, err = parseList(dec, limits, "")
+	case jsontext.KindBeginObject:
+		records, form, err = parseObject(dec, limits)
+	default:
 		records = make([]record, 1)
 		records[0], err = parseRecord(dec, limits, "")
 	}
@@ -113,18 +154,19 @@ func parse(body []byte, limits Limits) (records []record, batch bool, err error)
 	}
 	switch {
 	case errors.Is(err, errRecords):
-		return nil, batch, fault.New(fault.TooLarge, "body has too many records")
+		return nil, form, fault.New(fault.TooLarge, "body has too many records")
 	case errors.Is(err, reading.ErrDepth):
-		return nil, batch, fault.New(fault.TooLarge, "body is nested too deep")
+		return nil, form, fault.New(fault.TooLarge, "body is nested too deep")
 	case err != nil: // err quotes the body, so it goes nowhere
-		return nil, batch, fault.New(fault.BadRequest, "body is not JSON")
+		return nil, form, fault.New(fault.BadRequest, "body is not JSON")
 	}
-	return records, batch, nil
+	return records, form, nil
 }
 
 var errRecords = errors.New("more records than allowed")
 
-func parseBatch(dec *jsontext.Decoder, limits Limits) ([]record, error) {
+// parseList reads an array of records, whose pointer in the body is at.
+func parseList(dec *jsontext.Decoder, limits Limits, at string) ([]record, error) {
 	if _, err := dec.ReadToken(); err != nil {
 		return nil, err
 	}
@@ -133,7 +175,7 @@ func parseBatch(dec *jsontext.Decoder, limits Limits) ([]record, error) {
 		if len(records) == limits.Records {
 			return nil, errRecords
 		}
-		r, err := parseRecord(dec, limits, "/"+strconv.Itoa(len(records)))
+		r, err := parseRecord(dec, limits, at+"/"+strconv.Itoa(len(records)))
 		if err != nil {
 			return nil, err
 		}
@@ -143,14 +185,94 @@ func parseBatch(dec *jsontext.Decoder, limits Limits) ([]record, error) {
 	return records, err
 }
 
-// parseRecord reads one record, whose pointer in the body is at.
+// parseRecord reads one record, or one of its members, whose pointer in the body is at.
 func parseRecord(dec *jsontext.Decoder, limits Limits, at string) (record, error) {
 	before := dec.InputOffset()
 	point, err := reading.Decode(dec, limits.Depth)
-	r := record{point: point, oversize: dec.InputOffset()-before > int64(limits.RecordBytes)}
+	r := record{point: point, size: dec.InputOffset() - before}
+	r.oversize = r.size > int64(limits.RecordBytes) || hasLongList(point)
 	if number := (*reading.NumberError)(nil); errors.As(err, &number) {
 		pointer := strings.TrimPrefix(string(number.Pointer), at)
 		r.number, err = &pointer, nil
 	}
 	return r, err
+}
+
+// parseObject reads a data point, or a data series as the data points that it
+// stands for.
+func parseObject(dec *jsontext.Decoder, limits Limits) ([]record, form, error) {
+	before := dec.InputOffset()
+	if _, err := dec.ReadToken(); err != nil {
+		return nil, single, err
+	}
+	if dec.StackDepth() > limits.Depth {
+		return nil, single, reading.ErrDepth
+	}
+	var (
+		form   = single
+		point  record // all but the list
+		names  []string
+		values []reading.Value
+		bodies []record
+	)
+	listed := int64(0) // bytes of the list
+	for dec.PeekKind() != jsontext.KindEndObject {
+		name, err := dec.ReadToken()
+		if err != nil {
+			return nil, form, err
+		}
+		member := name.String()
+		if member == "body" && dec.PeekKind() == jsontext.KindBeginArray {
+			form = series
+			start := dec.InputOffset()
+			if bodies, err = parseList(dec, limits, "/body"); err != nil {
+				return nil, form, err
+			}
+			listed = dec.InputOffset() - start
+			continue
+		}
+		r, err := parseRecord(dec, limits, "")
+		if err != nil {
+			return nil, form, err
+		}
+		names, values = append(names, member), append(values, r.point)
+		if point.number == nil {
+			point.number = r.number
+		}
+	}
+	if _, err := dec.ReadToken(); err != nil {
+		return nil, form, err
+	}
+	point.size = dec.InputOffset() - before - listed
+	if form == series {
+		return point.series(names, values, bodies, limits), form, nil
+	}
+	point.point = reading.ObjectValue(names, values)
+	point.oversize = point.size > int64(limits.RecordBytes) || slices.ContainsFunc(values, hasLongList)
+	return []record{point}, form, nil
+}
+
+// series makes a data point of each body and what stands beside the list, of
+// which r is the size and the number that cannot be kept: the header and, of
+// what may not be there, one member.
+func (r record) series(names []string, values []reading.Value, bodies []record, limits Limits) []record {
+	shared, with := []string{"body"}, []reading.Value{{}}
+	for _, header := range []bool{true, false} {
+		if i := slices.IndexFunc(names, func(name string) bool { return (name == "header") == header }); i >= 0 {
+			shared, with = append(shared, names[i]), append(with, values[i])
+		}
+	}
+	longList := slices.ContainsFunc(with, hasLongList)
+	for i, b := range bodies {
+		with := slices.Clone(with)
+		with[0] = b.point
+		point := record{point: reading.ObjectValue(shared, with), size: r.size + b.size, number: r.number, shared: true}
+		point.oversize = longList || point.size > int64(limits.RecordBytes) || hasLongList(b.point)
+		if point.number == nil && b.number != nil { // the header is judged first
+			inBody := "/body" + *b.number
+			point.number = &inBody
+		}
+		bodies[i] = point
+	}
+	return bodies
 }

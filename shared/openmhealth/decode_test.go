@@ -35,7 +35,7 @@ const (
 
 func TestDecodeTakesWhatIsGood(t *testing.T) {
 	bad := strings.Replace(point, "beats/min", "bpm", 1)
-	readings, results, err := Decode([]byte("["+point+" ,"+bad+",7,\n"+point+"]"), owner, Intake)
+	batch, err := Decode([]byte("["+point+" ,"+bad+",7,\n"+point+"]"), owner, Intake)
 	require.NoError(t, err)
 	const id = "0b3c6f0e-5a5b-4c8e-9d2f-0a1b2c3d4e5f"
 	require.Equal(t, []Result{
@@ -43,19 +43,20 @@ func TestDecodeTakesWhatIsGood(t *testing.T) {
 		{Index: 1, Pointer: "/body/heart_rate/unit", Rule: "enum"},
 		{Index: 2, Rule: RuleType},
 		{Index: 3, Accepted: true, ID: id},
-	}, results)
-	require.Len(t, readings, 2)
-	for _, r := range readings {
+	}, batch.Results)
+	require.False(t, batch.Series)
+	require.Len(t, batch.Readings, 2)
+	for _, r := range batch.Readings {
 		require.Equal(t, reading.Type{Namespace: "omh", Name: "heart-rate"}, r.Type)
 		require.Equal(t, "2.0", r.Version)
 		require.Equal(t, "2026-05-04", r.Day())
 		require.True(t, value(t, point).Equal(r.Point))
 	}
 
-	readings, results, err = Decode([]byte(" "+point+"\n"), owner, Intake)
+	batch, err = Decode([]byte(" "+point+"\n"), owner, Intake)
 	require.NoError(t, err)
-	require.Len(t, readings, 1)
-	require.Equal(t, []Result{{Accepted: true, ID: id}}, results)
+	require.Len(t, batch.Readings, 1)
+	require.Equal(t, []Result{{Accepted: true, ID: id}}, batch.Results)
 }
 
 func TestDecodeRefusesBodies(t *testing.T) {
@@ -93,10 +94,10 @@ func TestDecodeRefusesBodies(t *testing.T) {
 		"none acceptable": {`[{"body":{}},{"header":[],"body":{}}]`, fault.Invalid,
 			[]fault.Item{{Pointer: "/0/header", Rule: RuleRequired}, {Pointer: "/1/header", Rule: RuleType}}},
 	} {
-		readings, results, err := Decode([]byte(c.body), owner, small)
+		decoded, err := Decode([]byte(c.body), owner, small)
 		require.Equal(t, c.kind, fault.KindOf(err), name)
 		require.Equal(t, c.items, fault.ItemsOf(err), name)
-		require.Empty(t, readings, name)
+		require.Empty(t, decoded.Readings, name)
 		var f *fault.Error
 		require.ErrorAs(t, err, &f)
 		require.NoError(t, f.Cause, "jsontext's errors quote the body")
@@ -106,29 +107,29 @@ func TestDecodeRefusesBodies(t *testing.T) {
 			require.NoError(t, syntax, name)
 		} else {
 			require.Equal(t, err, syntax, name)
-			require.Nil(t, results, name)
+			require.Nil(t, decoded.Results, name)
 		}
 	}
 }
 
 func TestIntakeLimits(t *testing.T) {
 	batch := func(n int) []byte { return []byte("[" + strings.TrimSuffix(strings.Repeat(point+",", n), ",") + "]") }
-	readings, _, err := Decode(batch(1000), owner, Intake)
+	decoded, err := Decode(batch(1000), owner, Intake)
 	require.NoError(t, err)
-	require.Len(t, readings, 1000)
-	_, _, err = Decode(batch(1001), owner, Intake)
+	require.Len(t, decoded.Readings, 1000)
+	_, err = Decode(batch(1001), owner, Intake)
 	require.Equal(t, fault.TooLarge, fault.KindOf(err))
 
 	pad := func(n int) []byte {
 		return append(make([]byte, 0, n), []byte(point+strings.Repeat(" ", n-len(point)))...)
 	}
-	_, _, err = Decode(pad(1<<20), owner, Intake)
+	_, err = Decode(pad(1<<20), owner, Intake)
 	require.NoError(t, err)
-	_, _, err = Decode(pad(1<<20+1), owner, Intake)
+	_, err = Decode(pad(1<<20+1), owner, Intake)
 	require.Equal(t, fault.TooLarge, fault.KindOf(err))
-	_, _, err = Decode([]byte("["+strings.Repeat("[", 31)+strings.Repeat("]", 31)+"]"), owner, Intake)
+	_, err = Decode([]byte("["+strings.Repeat("[", 31)+strings.Repeat("]", 31)+"]"), owner, Intake)
 	require.Equal(t, fault.Invalid, fault.KindOf(err))
-	_, _, err = Decode([]byte("["+strings.Repeat("[", 32)+strings.Repeat("]", 32)+"]"), owner, Intake)
+	_, err = Decode([]byte("["+strings.Repeat("[", 32)+strings.Repeat("]", 32)+"]"), owner, Intake)
 	require.Equal(t, fault.TooLarge, fault.KindOf(err))
 }
 
@@ -169,7 +170,7 @@ func TestRules(t *testing.T) {
 
 		{"body absent", `{"header":` + header + `}`, "/body", RuleRequired},
 		{"header not an object", in(`"x"`, body), "/header", RuleType},
-		{"body not an object", in(header, `[]`), "/body", RuleType},
+		{"body not an object", in(header, `7`), "/body", RuleType},
 		{"third member", change(point, `{"header"`, `{"invented-name":1,"header"`), "", RuleUnknownMember},
 
 		{"header empty", in(`{}`, body), "/header/id", RuleRequired},
@@ -229,7 +230,8 @@ func TestRules(t *testing.T) {
 			"", RuleRecordSize},
 		{"large", change(point, "{", "{"+strings.Repeat(" ", 256<<10)), "", RuleRecordSize},
 	} {
-		_, results, err := Decode([]byte(c.point), owner, Intake)
+		batch, err := Decode([]byte(c.point), owner, Intake)
+		results := batch.Results
 		require.Len(t, results, 1, c.name)
 		require.Equal(t, c.pointer, results[0].Pointer, c.name)
 		require.Equal(t, c.rule, results[0].Rule, c.name)
@@ -248,7 +250,8 @@ func FuzzDecode(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, body []byte) {
 		limits := Limits{Bytes: 4096, Records: 4, Depth: 8, RecordBytes: 1024}
-		readings, results, err := Decode(body, owner, limits)
+		batch, err := Decode(body, owner, limits)
+		readings, results := batch.Readings, batch.Results
 		points, syntax := Points(body, limits)
 		if err != nil && fault.KindOf(err) != fault.Invalid {
 			require.Equal(t, err, syntax)

@@ -10,13 +10,13 @@ import (
 )
 
 // judge holds a record against all rules; the first that it breaks decides.
-func judge(r record, owner string) (reading.Reading, *reading.PointError) {
-	if r.oversize || hasLongList(r.point) {
+func judge(r record, header *headerJudge) (reading.Reading, *reading.PointError) {
+	if r.oversize {
 		return reading.Reading{}, &reading.PointError{Rule: RuleRecordSize}
 	}
 	failed := checkEnvelope(r.point)
 	if failed == nil {
-		failed = checkHeader(r.point, owner)
+		failed = header.check(r)
 	}
 	if failed == nil {
 		failed = checkBody(r.point)
@@ -60,6 +60,23 @@ func checkEnvelope(point reading.Value) *reading.PointError {
 		return &reading.PointError{Rule: RuleUnknownMember}
 	}
 	return nil
+}
+
+// headerJudge judges headers: a series' one once.
+type headerJudge struct {
+	owner  string
+	judged bool
+	failed *reading.PointError
+}
+
+func (h *headerJudge) check(r record) *reading.PointError {
+	if !r.shared {
+		return checkHeader(r.point, h.owner)
+	}
+	if !h.judged {
+		h.judged, h.failed = true, checkHeader(r.point, h.owner)
+	}
+	return h.failed
 }
 
 const maxID = 256 // code points

@@ -23,7 +23,8 @@ const owner = "aaaabbbbccccddddeeeeffffgg"
 // decide is Decode's opinion of one data point, and its whole result.
 func decide(t *testing.T, point string) (oracle.Point, openmhealth.Result) {
 	t.Helper()
-	readings, results, err := openmhealth.Decode([]byte("["+point+"]"), owner, openmhealth.Intake)
+	batch, err := openmhealth.Decode([]byte("["+point+"]"), owner, openmhealth.Intake)
+	readings, results := batch.Readings, batch.Results
 	require.Len(t, results, 1, "%s: %v", point, err)
 	if err == nil {
 		start := readings[0].Start

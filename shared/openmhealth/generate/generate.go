@@ -24,6 +24,25 @@ func Batch(rng *rand.Rand, n int, owner string) []reading.Value {
 	return points
 }
 
+// Series makes a data series of n bodies of schema s, and the data points that
+// it stands for.
+func Series(rng *rand.Rand, s openmhealth.Schema, n int, owner string) (series reading.Value, points []reading.Value) {
+	m := maker{rng}
+	header := m.header(s, owner)
+	bodies := make([]reading.Value, n)
+	for i := range bodies {
+		for {
+			bodies[i] = m.value(s.Compile())
+			point := reading.ObjectValue([]string{"header", "body"}, []reading.Value{header, bodies[i]})
+			if _, err := reading.FromPoint(point); err == nil {
+				points = append(points, point)
+				break
+			}
+		}
+	}
+	return reading.ObjectValue([]string{"header", "body"}, []reading.Value{header, reading.ArrayValue(bodies)}), points
+}
+
 // JSON is a batch as it is sent.
 func JSON(points []reading.Value) []byte { return reading.ArrayValue(points).AppendJSON(nil) }
 

@@ -21,10 +21,11 @@ func TestEveryPointIsAcceptedAndAllIsShown(t *testing.T) {
 			point := Point(r, s, owner)
 			coverage.Add(point)
 			text := point.AppendJSON(nil)
-			readings, _, err := openmhealth.Decode(text, owner, openmhealth.Intake)
+			batch, err := openmhealth.Decode(text, owner, openmhealth.Intake)
 			require.NoError(t, err, "%s", text)
-			require.True(t, point.Equal(readings[0].Point))
-			require.Equal(t, s, openmhealth.Schema{Type: readings[0].Type, Version: readings[0].Version})
+			r := batch.Readings[0]
+			require.True(t, point.Equal(r.Point))
+			require.Equal(t, s, openmhealth.Schema{Type: r.Type, Version: r.Version})
 		}
 	}
 	require.Empty(t, coverage.Missing())
@@ -38,11 +39,24 @@ func TestCoverageNamesWhatIsMissing(t *testing.T) {
 
 func TestBatch(t *testing.T) {
 	for _, n := range []int{1, 2, 1000} {
-		readings, results, err := openmhealth.Decode(JSON(Batch(rng(uint64(n)), n, owner)), owner, openmhealth.Intake)
+		batch, err := openmhealth.Decode(JSON(Batch(rng(uint64(n)), n, owner)), owner, openmhealth.Intake)
 		require.NoError(t, err)
-		require.Len(t, readings, n)
-		require.Len(t, results, n)
+		require.Len(t, batch.Readings, n)
+		require.Len(t, batch.Results, n)
 	}
 	require.Equal(t, JSON(Batch(rng(7), 20, owner)), JSON(Batch(rng(7), 20, owner)), "the same randomness, the same points")
 	require.NotEqual(t, JSON(Batch(rng(7), 20, owner)), JSON(Batch(rng(8), 20, owner)))
+}
+
+func TestSeries(t *testing.T) {
+	for i, s := range openmhealth.Served {
+		series, points := Series(rng(uint64(i)), s, 20, owner)
+		batch, err := openmhealth.Decode(series.AppendJSON(nil), owner, openmhealth.Intake)
+		require.NoError(t, err)
+		require.True(t, batch.Series)
+		require.Len(t, batch.Readings, 20)
+		for i, r := range batch.Readings {
+			require.True(t, points[i].Equal(r.Point))
+		}
+	}
 }
