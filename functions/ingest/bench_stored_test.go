@@ -11,6 +11,7 @@ import (
 
 	"fitvault/bench"
 	"fitvault/e2e/stack"
+	"fitvault/shared/access"
 	"fitvault/shared/dynamo"
 	"fitvault/shared/edge"
 	"fitvault/shared/intake"
@@ -26,6 +27,10 @@ func BenchmarkStored(b *testing.B) {
 			tables := dynamo.Tables{Client: meter.Client(s.AWS()), Readings: s.Output(b, "ReadingsTable"),
 				Requests: s.Output(b, "RequestsTable"), AuditEvents: s.Output(b, "AuditEventsTable")}
 			w := newWorld(b)
+			keyID := rand.Text() // as long as those that enrol makes: it is in every block
+			w.keys.Enrol(b, w.Ada.String(), keyID, w.Time, nil)
+			w.Accounts.Put(access.Documents{Owner: &access.Owner{User: w.Ada, State: access.Active, DataKey: keyID,
+				Consents: map[access.Purpose]access.Consent{access.Collection: {Version: "1", Given: true, Time: w.Time}}}})
 			h := handler{intake: &intake.Intake{Deployment: "fitvault", Manifests: dynamo.Manifests{Tables: tables, Now: w.Now}, Blocks: tables,
 				Documents: bench.Sink{}, Keys: w.keys.Ring(b, w.Now), Now: w.Now, Rand: rand.Reader}}
 			config := w.Config("ingest")
