@@ -1,14 +1,14 @@
 # The local AWS: `make up`, `make down`. Included by the Makefile; see localstack/README.md.
-# PY= names a Python 3.13; LS_PORT= and MS_PORT= move the ports.
+# PY= names a Python 3.13; LS_PORT=, MS_PORT= and PG_PORT= move the ports.
 
 export PYTHONPYCACHEPREFIX := $(CURDIR)/.local/pycache
 export RUFF_CACHE_DIR := $(CURDIR)/.local/ruff
 export MYPY_CACHE_DIR := $(CURDIR)/.local/mypy
 STACK_COMMAND := ./localstack/stack
 
-.PHONY: setup up down status deploy deploy-app invoke
+.PHONY: setup up down status deploy deploy-app migrate invoke
 
-setup: ## Python environments and DynamoDB Local, into .local/
+setup: ## Python environments, DynamoDB Local and PostgreSQL, into .local/
 	@$(STACK_COMMAND) setup
 
 up: ## the local AWS with fitvault deployed to it
@@ -31,6 +31,11 @@ deploy-app: export STACK := $(STACK)
 deploy-app: export LOCAL := $(LOCAL)
 deploy-app: ## lets an app in: CLIENT=… KEY=… [PLAN=app|partner] [STACK=fitvault]; LOCAL=1 for the local AWS
 	@$(STACK_COMMAND) deploy-app
+
+migrate: export STACK := $(STACK)
+migrate: export LOCAL := $(LOCAL)
+migrate: ## brings the database's tables up to date: [STACK=fitvault]; LOCAL=1 for the local AWS (make up does it by itself)
+	@$(STACK_COMMAND) migrate
 
 invoke: export FILLED := $(FILLED)
 invoke: ## calls a deployed function: FUNCTION=… EVENT=events/….json; FILLED=file writes the filled event

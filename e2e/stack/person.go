@@ -13,7 +13,8 @@ import (
 type Person struct {
 	Token, Key string
 	ID         string // fitvault's user id
-	api        string
+	subject    string // the pool's
+	stack      *Stack
 	client     *http.Client
 }
 
@@ -50,11 +51,24 @@ func (s *Stack) Newcomer(t testing.TB) *Person {
 // Stranger is a newcomer who has not consented: no account.
 func (s *Stack) Stranger(t testing.TB) *Person {
 	t.Helper()
-	claims, err := json.Marshal(map[string]string{"sub": rand.Text()})
+	return s.person(t, rand.Text(), "app")
+}
+
+// By is the same person by another client app, as stack.json names it.
+func (p *Person) By(t testing.TB, client string) *Person {
+	t.Helper()
+	other := p.stack.person(t, p.subject, client)
+	other.ID = p.ID
+	return other
+}
+
+func (s *Stack) person(t testing.TB, subject, client string) *Person {
+	t.Helper()
+	claims, err := json.Marshal(map[string]string{"sub": subject, "client_id": s.Clients[client].ID})
 	if err != nil {
 		t.Fatal(err)
 	}
-	return &Person{Token: s.Forged(t, "--claims", string(claims)), Key: s.APIKey, api: s.API, client: s.Client()}
+	return &Person{Token: s.Forged(t, "--claims", string(claims)), Key: s.Clients[client].APIKey, subject: subject, stack: s, client: s.Client()}
 }
 
 // Do calls the API; headers come in pairs. A request that gets no answer fails
@@ -70,7 +84,7 @@ func (p *Person) Do(t testing.TB, method, path string, body []byte, headers ...s
 
 // Try is Do for tests that call from several goroutines.
 func (p *Person) Try(t testing.TB, method, path string, body []byte, headers ...string) (Answer, error) {
-	request, err := http.NewRequestWithContext(t.Context(), method, p.api+path, bytes.NewReader(body))
+	request, err := http.NewRequestWithContext(t.Context(), method, p.stack.API+path, bytes.NewReader(body))
 	if err != nil {
 		return Answer{}, err
 	}

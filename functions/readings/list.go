@@ -5,12 +5,14 @@ import (
 	"encoding/json"
 	"net/http"
 	"net/url"
+	"slices"
 	"sort"
 	"strings"
 	"time"
 
 	"fitvault/shared/auditlog"
 	"fitvault/shared/block"
+	"fitvault/shared/dynamo"
 	"fitvault/shared/edge"
 	"fitvault/shared/fault"
 	"fitvault/shared/intake"
@@ -30,10 +32,18 @@ const (
 	textCost  = 512
 )
 
+// One day is opened whole. Ten signals every second for a day are less; more is
+// no tracker's day, and a function's memory is bounded too.
+var (
+	maxDay      = 1_000_000 // as maxOpened counts
+	maxDayBytes = 256 << 20 // sealed
+)
+
 // filter is what GET readings asks for.
 type filter struct {
 	types    map[reading.Type]bool // none: all
 	from, to time.Time             // from ≤ start < to
+	since    time.Time             // arrived then or later; zero: whenever
 }
 
 // forever is after the start of every reading; the zero time is before none.
@@ -57,17 +67,17 @@ func newFilter(q url.Values) (filter, error) {
 		}
 		f.types[t] = true
 	}
-	for name, at := range map[string]*time.Time{"from": &f.from, "to": &f.to} {
-		if !q.Has(name) {
-			continue
+	for name, at := range map[string]*time.Time{"from": &f.from, "to": &f.to, "since": &f.since} {
+		if err := queryTime(q, name, at); err != nil {
+			return filter{}, err
 		}
-		t, err := reading.ParseTime(q.Get(name))
-		if err != nil {
-			return filter{}, fault.New(fault.BadRequest, "from and to are RFC 3339 times with offset")
-		}
-		*at = t
 	}
 	return f, nil
+}
+
+// old reports whether what arrived then is left out. A time that is not known is not old.
+func (f filter) old(arrived time.Time) bool {
+	return !arrived.IsZero() && arrived.Before(f.since)
 }
 
 func (f filter) keep(r reading.Reading) bool {
@@ -124,9 +134,11 @@ func (h handler) getReadings(w http.ResponseWriter, r *http.Request, c *edge.Cal
 		return err
 	}
 	var from struct {
-		After *place `json:"after,omitempty"` // the last reading shown
-		Day   string `json:"day,omitempty"`   // or the day to go on with
+		After *place    `json:"after,omitempty"` // the last reading shown
+		Day   string    `json:"day,omitempty"`   // or the day to go on with
+		AsOf  time.Time `json:"as_of"`
 	}
+	from.AsOf = h.asOf()
 	if _, err := tokens.read(c.Query(), &from); err != nil {
 		return err
 	}
@@ -162,7 +174,7 @@ func (h handler) getReadings(w http.ResponseWriter, r *http.Request, c *edge.Cal
 	for i, s := range shown {
 		items[i] = s.text
 	}
-	return writePage(w, items, next)
+	return writePage(w, items, next, from.AsOf)
 }
 
 // list gathers one page, and one reading more where there is one, which says
@@ -226,50 +238,109 @@ func (l *list) cut() []listed {
 // time. Where it has opened enough for one request it stops before a day and
 // returns that day.
 func (h handler) collect(ctx context.Context, c *edge.Call, l *list, first, end string) (resume string, err error) {
-	open := h.opener(c)
-	day, opened := "", 0
+	var (
+		d      = day{opener: h.opener(c)}
+		opened = 0
+	)
 	for sealed, err := range h.blocks.Between(ctx, c.Owner.User.String(), first, end) {
 		if err != nil {
 			return "", fault.Wrap(fault.Unavailable, "blocks cannot be read", err)
 		}
-		d, id, ok := strings.Cut(sealed.Item, "#")
+		date, _, ok := strings.Cut(sealed.Item, "#")
 		if !ok {
-			return "", open.broken(ctx)
+			return "", d.broken(ctx)
 		}
-		if d != day {
+		if date != d.date {
+			n, err := d.list(ctx, l)
+			if err != nil {
+				return "", err
+			}
 			if l.endDay() {
 				return "", nil
 			}
-			if opened > maxOpened {
-				return d, nil
+			if opened += n; opened > maxOpened {
+				return date, nil
 			}
-			day = d
+			d.date = date
 		}
-		plain, err := open.open(ctx, sealed.Blob, intake.BlockPlace(h.deployment, open.owner, d, id))
-		if err != nil {
-			return "", err
+		if d.bytes += len(sealed.Blob); d.bytes > maxDayBytes {
+			return "", errDay
 		}
-		b, err := block.Decode(plain, segment.DefaultLimits)
-		if err != nil {
-			return "", open.broken(ctx)
-		}
-		opened += blockCost + len(b.Points) + len(plain)/textCost
-		for i, p := range b.Points {
-			r, err := reading.FromPoint(p)
-			if err != nil {
-				return "", open.broken(ctx)
-			}
-			l.add(r, sealed.Item, i)
-		}
+		d.blocks = append(d.blocks, sealed)
+	}
+	if _, err := d.list(ctx, l); err != nil {
+		return "", err
 	}
 	l.endDay()
 	return "", nil
 }
 
-// writePage answers {"items": […], "next_page_token": "…"}; no token on the last page.
-func writePage(w http.ResponseWriter, items []json.RawMessage, next string) error {
+// day is the sealed blocks of one UTC day. They are opened together, because
+// which of several copies of a record counts is only known at the end.
+type day struct {
+	*opener
+	date   string
+	blocks []dynamo.Sealed
+	bytes  int
+}
+
+var errDay = fault.New(fault.Unavailable, "a day holds more than one request can open")
+
+// list moves the day's readings to l and empties the day. It returns the work
+// that this was, as maxOpened counts it.
+func (d *day) list(ctx context.Context, l *list) (work int, err error) {
+	blocks := d.blocks
+	d.blocks, d.bytes = nil, 0
+	if !slices.ContainsFunc(blocks, func(s dynamo.Sealed) bool { return !l.filter.old(s.Arrived) }) {
+		return len(blocks), nil
+	}
+	var (
+		copies   block.Copies
+		headers  = make([]block.Header, len(blocks))
+		readings = make([][]reading.Reading, len(blocks))
+	)
+	for n, sealed := range blocks {
+		_, id, _ := strings.Cut(sealed.Item, "#")
+		plain, err := d.open(ctx, sealed.Blob, intake.BlockPlace(d.deployment, d.owner, d.date, id))
+		if err != nil {
+			return 0, err
+		}
+		b, err := block.Decode(plain, segment.DefaultLimits)
+		if err != nil {
+			return 0, d.broken(ctx)
+		}
+		if work += blockCost + len(b.Points) + len(plain)/textCost; work > maxDay {
+			return 0, errDay
+		}
+		headers[n] = b.Header
+		for i, p := range b.Points {
+			r, err := reading.FromPoint(p)
+			if err != nil {
+				return 0, d.broken(ctx)
+			}
+			readings[n] = append(readings[n], r)
+			copies.Add(b.Header, sealed.Item, i, r)
+		}
+	}
+	for n, sealed := range blocks {
+		if l.filter.old(headers[n].Arrived) {
+			continue
+		}
+		for i, r := range readings[n] {
+			if copies.Counts(headers[n], sealed.Item, i, r) {
+				l.add(r, sealed.Item, i)
+			}
+		}
+	}
+	return work, nil
+}
+
+// writePage answers {"items": […], "as_of": "…", "next_page_token": "…"}; no token
+// on the last page.
+func writePage(w http.ResponseWriter, items []json.RawMessage, next string, asOf time.Time) error {
 	return edge.WriteJSON(w, http.StatusOK, struct {
 		Items []json.RawMessage `json:"items"`
+		AsOf  time.Time         `json:"as_of"`
 		Next  string            `json:"next_page_token,omitempty"`
-	}{items, next})
+	}{items, asOf, next})
 }

@@ -130,7 +130,7 @@ func TestLongIDs(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld(t)
 			id := strings.Repeat(character, 256)
-			w.send(t, point(id, "2026-05-04T10:00:00.123456789+14:00"), point(id, "2026-05-04T10:00:00.123456789+14:00"), point("b", "2026-05-05T10:00:00Z"))
+			w.send(t, point(id, "2026-05-04T10:00:00.123456789+14:00"), point(id, "2026-05-05T10:00:00.123456789+14:00"), point("b", "2026-05-06T10:00:00Z"))
 			require.Len(t, w.walk(t, w.listReadings, "page_size", "1"), 3)
 		})
 	}

@@ -45,7 +45,9 @@ func (h handler) listRecordings(w http.ResponseWriter, r *http.Request, c *edge.
 	var after struct {
 		Start time.Time `json:"start"`
 		ID    string    `json:"id"`
+		AsOf  time.Time `json:"as_of"`
 	}
+	after.AsOf = h.asOf()
 	some, err := tokens.read(c.Query(), &after)
 	if err != nil {
 		return err
@@ -96,7 +98,7 @@ func (h handler) listRecordings(w http.ResponseWriter, r *http.Request, c *edge.
 			return fault.Wrap(fault.Internal, "answer cannot be encoded", err)
 		}
 	}
-	return writePage(w, items, next)
+	return writePage(w, items, next, after.AsOf)
 }
 
 // getRecording answers one recording: as JSON its entry and a page of its

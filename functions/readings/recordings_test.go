@@ -29,7 +29,7 @@ var monday = run("2026-05-04T05:25:00Z", "2026-05-04T05:26:00Z")
 
 func TestListRecordings(t *testing.T) {
 	w := newWorld(t)
-	require.Equal(t, page{Items: []json.RawMessage{}}, w.page(t, w.listRecordings()))
+	require.Equal(t, page{Items: []json.RawMessage{}, AsOf: w.Time.Add(-asOfMargin)}, w.page(t, w.listRecordings()))
 
 	w.send(t, point("a", "2026-05-04T07:25:00+02:00")) // readings are not in it
 	e := w.record(t, monday)

@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/aws/aws-lambda-go/events"
 	"github.com/go-json-experiment/json/jsontext"
@@ -117,6 +118,10 @@ func (w *world) request(owner access.UserID, body string) intake.Request {
 
 // seal puts a block into the table that intake did not make.
 func (w *world) seal(t testing.TB, day, id string, points ...string) {
+	w.sealFrom(t, block.Header{Client: edgetest.Client, Rank: block.RankOwner, Arrived: w.Now()}, day, id, points...)
+}
+
+func (w *world) sealFrom(t testing.TB, h block.Header, day, id string, points ...string) {
 	var batch []reading.Value
 	for _, p := range points {
 		v, err := reading.Decode(jsontext.NewDecoder(strings.NewReader(p)), 64)
@@ -125,7 +130,7 @@ func (w *world) seal(t testing.TB, day, id string, points ...string) {
 	}
 	packed, err := segment.Encode(batch)
 	require.NoError(t, err)
-	plain, err := block.Encode(block.Header{Client: edgetest.Client, Rank: block.RankOwner, Arrived: w.Now()}, packed)
+	plain, err := block.Encode(h, packed)
 	require.NoError(t, err)
 	w.sealText(t, day, id, plain)
 }
@@ -164,7 +169,8 @@ func (w *world) do(t require.TestingT, e eventOf) events.APIGatewayProxyResponse
 // page is the answer of both lists.
 type page struct {
 	Items []json.RawMessage
-	Next  string `json:"next_page_token"`
+	AsOf  time.Time `json:"as_of"`
+	Next  string    `json:"next_page_token"`
 }
 
 // page requires 200 and returns the answer.

@@ -42,9 +42,11 @@ def parse(words: list[str]) -> argparse.Namespace:
         added.set_defaults(run=run)
         return added
 
-    command("setup", setup, "makes the Python environments and DynamoDB Local; nothing where they are right")
+    command(
+        "setup", setup, "makes the Python environments, DynamoDB Local and PostgreSQL; nothing where they are right"
+    )
     command("up", up, "set-up, start, build, deploy and seed, each only where it is needed")
-    command("down", down, "stops everything; users stay, the rest of the local AWS is forgotten")
+    command("down", down, "stops everything; users and the database stay, the rest of the local AWS is forgotten")
     command("status", status, "says what is up")
     command("deploy", deploy, "builds and deploys, also where nothing has changed")
     command("seed", seed_again, "makes pools, apps and people again where they differ")
@@ -60,6 +62,7 @@ def parse(words: list[str]) -> argparse.Namespace:
     forged.add_argument("--header", type=json.loads, default={}, help="JSON; null removes a member")
     forged.add_argument("--key", default="pool", choices=["pool", "random", "none", "hs256-public"])
     command("deploy-app", deploy_app, "lets an app in: CLIENT, KEY, PLAN, STACK from the environment; LOCAL=1 for here")
+    command("migrate", migrate, "brings the database's tables up to date: STACK from the environment; LOCAL=1 for here")
     invoked = command("invoke", invoke_function, "calls a deployed function")
     invoked.add_argument("function", nargs="?", default="", help="without it the event is only filled: FILLED=file")
     invoked.add_argument("event", type=Path)
@@ -125,7 +128,9 @@ def _deploy_and_seed(layout: Layout, force: bool) -> dict[str, Any]:
 
     made = seed.make_pools(layout)
     before = state.read(layout).get("localstack")
+    deployment.tell_database(layout)
     outputs = deployment.deploy(layout, made["people"], force)
+    deployment.migrate(deployment.Local(layout), outputs)
     return seed.seed(layout, made, outputs, fresh=before != services.localstack_identity(layout))
 
 
@@ -210,6 +215,18 @@ def deploy_app(layout: Layout, _: argparse.Namespace) -> int:
     plan = os.environ.get("PLAN") or "app"
     apps.deploy_app(operator, outputs, client, key, plan, seed.app_scopes(seed.settings()))
     say(f"{client} may use the API, in the plan of {plan}s.")
+    return 0
+
+
+def migrate(layout: Layout, _: argparse.Namespace) -> int:
+    with_packages(layout)
+    import boto3
+
+    from launcher import apps, deployment
+
+    operator: Any = deployment.Local(layout) if os.environ.get("LOCAL") else boto3.Session()
+    applied = deployment.migrate(operator, apps.outputs(operator, os.environ.get("STACK") or STACK))
+    say(f"The database is up to date; {applied} migrations were missing.")
     return 0
 
 

@@ -9,8 +9,8 @@ from typing import Any
 import boto3
 import requests
 
-from launcher import apps, services, state
-from launcher.layout import CREDENTIALS, REGION, ROOT, STACK, Layout, aws_environ
+from launcher import apps, postgres, services, state
+from launcher.layout import CREDENTIALS, HOST, REGION, ROOT, STACK, Layout, aws_environ
 from launcher.pools import Pool
 from launcher.progress import Trouble, step
 
@@ -39,12 +39,31 @@ class Local:
 
 
 def parameters(layout: Layout, people: Pool) -> dict[str, str]:
-    """What an organisation with a user pool of its own would give."""
+    """What an organisation with a user pool and a database of its own would give."""
     return {
+        "DatabaseHost": HOST,
+        "DatabasePort": str(layout.pg_port),
+        "DatabaseName": postgres.DATABASE,
         "ExistingUserPoolArn": people.arn,
         "TokenIssuer": f"https://cognito-idp.{REGION}.amazonaws.com/{people.id}",
         "TokenKeysUrl": services.keys_url(layout, people.id),
     }
+
+
+def tell_database(layout: Layout) -> None:
+    """Puts what functions need to reach PostgreSQL where they look for it."""
+    ssm = Local(layout).client("ssm")
+    for name, kind, text in postgres.parameters(layout, STACK):
+        ssm.put_parameter(Name=name, Type=kind, Value=text, Overwrite=True)
+
+
+def migrate(operator: Any, outputs: dict[str, str]) -> int:
+    """Brings the database's tables and roles up to date; says how many migrations were missing."""
+    answer = operator.client("lambda").invoke(FunctionName=outputs["MigrateFunction"], Payload=b"{}")
+    text = answer["Payload"].read().decode(errors="replace")
+    if "FunctionError" in answer:
+        raise Trouble(f"migrate failed, and without its tables there are no days: {text}")
+    return json.loads(text)["applied"]
 
 
 def deploy(layout: Layout, people: Pool, force: bool) -> dict[str, str]:

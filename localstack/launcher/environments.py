@@ -1,10 +1,13 @@
-"""Set-up into .local/, once: the Python environments and DynamoDB Local. Again only where their needs changed."""
+"""Set-up into .local/, once: Python environments, DynamoDB Local, PostgreSQL. Again only where their needs changed."""
 
 import hashlib
 import os
+import platform
 import shutil
 import subprocess
 import sys
+import tarfile
+import zipfile
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -14,6 +17,9 @@ from launcher.progress import Trouble, step
 
 VENVS = {"ls": "LocalStack", "ms": "MiniStack", "sam": "SAM and cfn-lint", "test": "the launcher and the tests"}
 COPY_JARS = "org.apache.maven.plugins:maven-dependency-plugin:3.8.1:copy-dependencies"
+COPY_JAR = "org.apache.maven.plugins:maven-dependency-plugin:3.8.1:copy"
+POSTGRES = "17.5.0"
+MACHINES = {"x86_64": "amd64", "aarch64": "arm64v8"}
 
 
 def base_python() -> str:
@@ -28,7 +34,8 @@ def requirements(venv: str) -> Path:
 def stale(layout: Layout) -> list[str]:
     """What is not set up, or was set up for something else than is asked for now."""
     names = [venv for venv in VENVS if not _stamped(layout.venvs / venv, _venv_digest(venv))]
-    return names + ([] if _stamped(layout.ddb, _ddb_digest()) else ["dynamodb"])
+    names += [] if _stamped(layout.ddb, _ddb_digest()) else ["dynamodb"]
+    return names + ([] if _stamped(layout.postgres, _postgres_digest()) else ["postgres"])
 
 
 def set_up(layout: Layout, only: Sequence[str] = ()) -> None:
@@ -38,9 +45,10 @@ def set_up(layout: Layout, only: Sequence[str] = ()) -> None:
     if "test" in names:  # first and alone: its pip serves the others
         _named(layout, "test")
     with ThreadPoolExecutor(max_workers=3) as pool:
-        jobs = [pool.submit(_named, layout, name) for name in names if name not in ("test", "dynamodb")]
-        if "dynamodb" in names:
-            jobs.append(pool.submit(_make_dynamodb, layout))
+        jobs = [pool.submit(_named, layout, name) for name in names if name in VENVS and name != "test"]
+        for name, make in (("dynamodb", _make_dynamodb), ("postgres", _make_postgres)):
+            if name in names:
+                jobs.append(pool.submit(make, layout))
         for job in jobs:
             job.result()
 
@@ -82,7 +90,7 @@ def _make_dynamodb(layout: Layout) -> None:
             "-DincludeScope=runtime",
         ]
         _run(layout, [*maven, f"-DoutputDirectory={lib}"], "fetching DynamoDB Local's jars with Maven")
-        verify_jars(lib, HERE / "ddb" / "jars.sha256")
+        verify_jars(lib, sums(HERE / "ddb" / "jars.sha256"))
         compile: list[str | Path] = [
             "javac",
             "-J-XX:-UsePerfData",
@@ -96,12 +104,43 @@ def _make_dynamodb(layout: Layout) -> None:
         _stamp(layout.ddb, _ddb_digest())
 
 
-def verify_jars(lib: Path, sums: Path) -> None:
-    """Raises Trouble unless the folder holds exactly the files that `sums` lists, with their SHA-256."""
-    want = {name: digest for digest, name in (line.split("  ", 1) for line in sums.read_text().splitlines())}
+def _make_postgres(layout: Layout) -> None:
+    with step("PostgreSQL"):
+        shutil.rmtree(layout.postgres, ignore_errors=True)
+        jars = layout.postgres / "jar"
+        name = f"embedded-postgres-binaries-linux-{_machine()}"
+        fetch = ["mvn", "-q", "-B", COPY_JAR, f"-Dartifact=io.zonky.test.postgres:{name}:{POSTGRES}"]
+        _run(layout, [*fetch, f"-DoutputDirectory={jars}"], "fetching PostgreSQL with Maven")
+        jar = f"{name}-{POSTGRES}.jar"
+        verify_jars(jars, {jar: sums(HERE / "pg" / "jars.sha256")[jar]})
+        with zipfile.ZipFile(jars / jar) as archive:
+            inner = next(found for found in archive.namelist() if found.endswith(".txz"))
+            with archive.open(inner) as packed, tarfile.open(fileobj=packed, mode="r|xz") as files:
+                files.extractall(layout.postgres, filter="data")
+        for parent, _, _ in os.walk(layout.postgres):  # it may have to run as another user
+            os.chmod(parent, 0o755)
+        shutil.rmtree(jars)
+        _stamp(layout.postgres, _postgres_digest())
+
+
+def _machine() -> str:
+    """This machine as PostgreSQL's packages name it."""
+    try:
+        return MACHINES[platform.machine()]
+    except KeyError:
+        raise Trouble(f"There is no PostgreSQL for {platform.machine()}, only for {', '.join(MACHINES)}.") from None
+
+
+def sums(path: Path) -> dict[str, str]:
+    """The SHA-256 of each file that a list names."""
+    return {name: digest for digest, name in (line.split("  ", 1) for line in path.read_text().splitlines())}
+
+
+def verify_jars(lib: Path, want: dict[str, str]) -> None:
+    """Raises Trouble unless the folder holds exactly these files, with their SHA-256."""
     have = {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in lib.iterdir()}
     if wrong := sorted(name for name in want.keys() | have.keys() if want.get(name) != have.get(name)):
-        raise Trouble(f"{len(wrong)} jars are not what {sums.name} says, first {wrong[0]}.")
+        raise Trouble(f"{len(wrong)} jars are not what jars.sha256 says, first {wrong[0]}.")
 
 
 def _run(layout: Layout, command: Sequence[str | Path], what: str) -> None:
@@ -119,6 +158,10 @@ def _venv_digest(venv: str) -> str:
 
 def _ddb_digest() -> str:
     return _digest(*(path.read_bytes() for path in sorted((HERE / "ddb").iterdir())))
+
+
+def _postgres_digest() -> str:
+    return _digest((HERE / "pg" / "jars.sha256").read_bytes(), _machine().encode())
 
 
 def _digest(*parts: bytes) -> str:

@@ -23,6 +23,7 @@ class Layout:
     venvs: Path
     ls_port: int
     ms_port: int
+    pg_port: int
 
     @property
     def aws(self) -> str:
@@ -48,17 +49,19 @@ class Layout:
     def ddb(self) -> Path:
         return self.local / "dynamodb"
 
+    @property
+    def postgres(self) -> Path:
+        return self.local / "postgres"
+
     def python(self, venv: str) -> Path:
         return self.venvs / venv / "bin" / "python"
 
 
 def default() -> Layout:
-    """The checkout's own local AWS; LS_PORT and MS_PORT move its ports, until `make down`."""
+    """The checkout's own local AWS; LS_PORT, MS_PORT and PG_PORT move its ports, until `make down`."""
     local = ROOT / ".local"
-    localstack, ministack = (
-        _port(local, *port) for port in (("LS_PORT", "localstack", 24566), ("MS_PORT", "ministack", 24567))
-    )
-    return Layout(local, local / "venvs", localstack, ministack)
+    ports = (("LS_PORT", "localstack", 24566), ("MS_PORT", "ministack", 24567), ("PG_PORT", "postgres", 24568))
+    return Layout(local, local / "venvs", *(_port(local, *port) for port in ports))
 
 
 def port_file(local: Path, service: str) -> Path:

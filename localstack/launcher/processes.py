@@ -33,10 +33,10 @@ def identity(pid: int) -> str:
     return "" if fields[0] == "Z" else f"{pid}@{fields[19]}"  # with the time at which it started
 
 
-def stop(pids: list[int], patience: float) -> None:
+def stop(pids: list[int], patience: float, word: signal.Signals = signal.SIGTERM) -> None:
     """Asks processes to end, and ends those that have not after `patience` seconds; at once where that is 0."""
     if patience:
-        _signal(pids, signal.SIGTERM)
+        _signal(pids, word)
         _await(pids, patience)
     _signal(pids, signal.SIGKILL)
     _await(pids, 5)

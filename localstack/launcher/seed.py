@@ -3,7 +3,7 @@
 import secrets
 from typing import Any
 
-from launcher import apps, deployment, pools, signin, stackfile
+from launcher import apps, deployment, pools, postgres, signin, stackfile
 from launcher.layout import CREDENTIALS, REGION, ROOT, Layout
 from launcher.pools import Pool
 from launcher.progress import step
@@ -58,6 +58,7 @@ def seed(layout: Layout, made: dict[str, Pool], outputs: dict[str, str], fresh: 
         "pools": {name: {"id": pool.id, "clients": pool.clients} for name, pool in made.items()},
         "oauth": {"callback": wanted.client["CallbackURLs"][0], "scopes": wanted.client["AllowedOAuthScopes"]},
         "endpoints": {"aws": layout.aws, "cognito": layout.cognito},
+        "database": postgres.for_tests(layout),
         "region": REGION,
         "credentials": CREDENTIALS,
         "outputs": outputs,

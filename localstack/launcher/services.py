@@ -1,19 +1,22 @@
-"""Starts and stops LocalStack and MiniStack."""
+"""Starts and stops LocalStack, MiniStack and PostgreSQL."""
 
 import http.client
 import shutil
+import signal
 import subprocess
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
-from launcher import processes
+from launcher import postgres, processes
 from launcher.layout import HERE, HOST, REGION, Layout, aws_environ, port_file
 from launcher.progress import Trouble, step
 
 PLUGINS = {"dynamodb", "executor", "frontdoor", "loopback", "repairs", "responses"}
 START_S = 60.0
-DOWN_S = 20.0  # MiniStack writes its state while it ends
+DOWN_S = 20.0  # MiniStack writes its state while it ends, PostgreSQL what it holds in memory
 
 
 @dataclass(frozen=True)
@@ -21,13 +24,16 @@ class Service:
     name: str
     title: str
     port: int
-    health: str
-    command: list[str]
+    variable: str  # that moves the port
+    healthy: Callable[[], bool]
+    command: Callable[[], list[str]]  # gives what to run, and sees that it can be run
     environ: dict[str, str]
+    patience: float = 0.0  # LocalStack forgets everything anyway
+    word: signal.Signals = signal.SIGTERM  # that asks it to end
 
 
 def services(layout: Layout) -> list[Service]:
-    return [_ministack(layout), _localstack(layout)]
+    return [_ministack(layout), _postgres(layout), _localstack(layout)]
 
 
 def _ministack(layout: Layout) -> Service:
@@ -49,7 +55,18 @@ def _ministack(layout: Layout) -> Service:
         "TMPDIR": str(temporary),
     }
     command = [str(layout.python("ms")), "-m", "ministack"]
-    return Service("ministack", "MiniStack", layout.ms_port, "/_ministack/health", command, environ)
+    healthy = partial(_answers, layout.ms_port, "/_ministack/health")
+    return Service(
+        "ministack", "MiniStack", layout.ms_port, "MS_PORT", healthy, lambda: command, environ, patience=DOWN_S
+    )
+
+
+def _postgres(layout: Layout) -> Service:
+    return Service(
+        "postgres", "PostgreSQL", layout.pg_port, "PG_PORT", partial(postgres.ready, layout),
+        partial(postgres.prepare, layout), postgres.environ(layout),
+        patience=DOWN_S, word=signal.SIGINT,  # SIGTERM would wait for every client to leave
+    )  # fmt: skip
 
 
 def state_folder(layout: Layout) -> Path:
@@ -91,7 +108,8 @@ def _localstack(layout: Layout) -> Service:
     }
     del environ["AWS_ENDPOINT_URL"]  # LocalStack's own calls find their way
     command = [str(layout.python("ls")), "-m", "localstack.runtime.main"]
-    return Service("localstack", "LocalStack", layout.ls_port, "/_localstack/health", command, environ)
+    healthy = partial(_answers, layout.ls_port, "/_localstack/health")
+    return Service("localstack", "LocalStack", layout.ls_port, "LS_PORT", healthy, lambda: command, environ)
 
 
 def keys_url(layout: Layout, pool: str) -> str:
@@ -126,7 +144,7 @@ def start(layout: Layout) -> bool:
 
 def up(layout: Layout, service: Service) -> bool:
     """Whether it answers, and it is ours."""
-    return bool(_pid(layout, service)) and _healthy(service)
+    return bool(_pid(layout, service)) and service.healthy()
 
 
 def _refuse_move(layout: Layout, service: Service) -> None:
@@ -140,16 +158,14 @@ def _clear(layout: Layout, service: Service, pid: int) -> None:
     """Makes room for a service that is there but does not answer; another's process on its port is left alone."""
     ours = processes.of_stack(layout.local)
     holders = [p for p in ours if p == pid or service.port in {port for _, port in processes.listening([p])}]
-    patience = DOWN_S if service.name == "ministack" else 0.0  # LocalStack forgets everything anyway
-    processes.stop(holders, patience)  # its children go with it
+    processes.stop(holders, service.patience, service.word)  # its children go with it
     for _ in range(100):  # a process that ends has its sockets until its last thread has ended
         if not processes.port_in_use(service.port):
             return
         time.sleep(0.02)
-    name = {"localstack": "LS_PORT", "ministack": "MS_PORT"}[service.name]
     raise Trouble(
         f"Port {service.port} is in use by another program, and {service.title} wants it.\n"
-        f"  See who it is: ss -ltnp 'sport = :{service.port}'. Or choose another port: make up {name}=…"
+        f"  See who it is: ss -ltnp 'sport = :{service.port}'. Or choose another port: make up {service.variable}=…"
     )
 
 
@@ -158,10 +174,11 @@ def _launch(layout: Layout, service: Service) -> None:
     _folder(layout.logs)
     if service.name == "localstack":
         plugins_file(layout).write_text("")
+    command = service.command()
     with (layout.logs / f"{service.name}.log").open("wb") as log:
         environ = service.environ | {processes.MARK: str(layout.local)}
         process = subprocess.Popen(
-            service.command, env=environ, cwd=layout.run, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+            command, env=environ, cwd=layout.run, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
             start_new_session=True, umask=0o077,
         )  # fmt: skip
     (layout.run / f"{service.name}.pid").write_text(processes.identity(process.pid))
@@ -171,7 +188,7 @@ def _launch(layout: Layout, service: Service) -> None:
 def _await(layout: Layout, service: Service) -> None:
     deadline = time.monotonic() + START_S
     while time.monotonic() < deadline and _pid(layout, service):
-        if _healthy(service):
+        if service.healthy():
             return
         time.sleep(0.05)
     log = layout.logs / f"{service.name}.log"
@@ -192,9 +209,10 @@ def check_plugins(layout: Layout) -> None:
 
 def stop(layout: Layout) -> None:
     """Stops the stack; no process of it is left."""
-    if pid := _pid(layout, _ministack(layout)):
-        processes.stop([pid], DOWN_S)
-    processes.stop(processes.of_stack(layout.local), 0)  # LocalStack forgets everything anyway
+    for service in services(layout):
+        if service.patience and (pid := _pid(layout, service)):
+            processes.stop([pid], service.patience, service.word)
+    processes.stop(processes.of_stack(layout.local), 0)
     for service in services(layout):
         (layout.run / f"{service.name}.pid").unlink(missing_ok=True)
         port_file(layout.local, service.name).unlink(missing_ok=True)
@@ -221,10 +239,10 @@ def _pid(layout: Layout, service: Service) -> int:
     return pid if pid and processes.identity(pid) == identity else 0
 
 
-def _healthy(service: Service) -> bool:
-    connection = http.client.HTTPConnection(HOST, service.port, timeout=5)
+def _answers(port: int, path: str) -> bool:
+    connection = http.client.HTTPConnection(HOST, port, timeout=5)
     try:
-        connection.request("GET", service.health)
+        connection.request("GET", path)
         return connection.getresponse().status == 200
     except (OSError, http.client.HTTPException):
         return False
@@ -236,6 +254,6 @@ def status(layout: Layout) -> list[str]:
     lines = []
     for service in services(layout):
         pid = _pid(layout, service)
-        state = f"up, process {pid}" if pid and _healthy(service) else "does not answer" if pid else "down"
+        state = f"up, process {pid}" if pid and service.healthy() else "does not answer" if pid else "down"
         lines.append(f"{service.title:<12} 127.0.0.1:{service.port}  {state}")
     return lines

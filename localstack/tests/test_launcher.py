@@ -36,7 +36,7 @@ Resources:
 
 
 def layout(tmp_path: Path, **ports: int) -> Layout:
-    return Layout(tmp_path, tmp_path / "venvs", ports.get("ls", 1), ports.get("ms", 2))
+    return Layout(tmp_path, tmp_path / "venvs", ports.get("ls", 1), ports.get("ms", 2), ports.get("pg", 3))
 
 
 # ---- the template -----------------------------------------------------------

@@ -74,10 +74,11 @@ def test_what_is_asked_for_is_locked(venv: str) -> None:
 
 
 def test_jars_must_be_those_that_the_list_names(tmp_path: Path) -> None:
-    lib, sums = tmp_path / "lib", tmp_path / "sums"
+    lib, listed = tmp_path / "lib", tmp_path / "sums"
     lib.mkdir()
     (lib / "a.jar").write_text("a")
-    sums.write_text("ca978112ca1bbdcafac231b39a23dc4da786eff8147c4e72b9807785afee48bb  a.jar\n")
+    listed.write_text("ca978112ca1bbdcafac231b39a23dc4da786eff8147c4e72b9807785afee48bb  a.jar\n")
+    sums = environments.sums(listed)
     environments.verify_jars(lib, sums)
     (lib / "b.jar").write_text("b")
     with pytest.raises(Trouble, match=r"b\.jar"):

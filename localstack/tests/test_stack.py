@@ -60,7 +60,7 @@ def passed(answer: requests.Response) -> bool:
 
 def test_every_listening_socket_is_on_the_loopback(here: Layout, stack: dict[str, Any]) -> None:
     found = processes.listening(processes.of_stack(here.local))
-    assert {port for _, port in found} >= {here.ls_port, here.ms_port}
+    assert {port for _, port in found} >= {here.ls_port, here.ms_port, here.pg_port}
     assert {host for host, _ in found} == {"127.0.0.1"}
 
 
@@ -245,10 +245,11 @@ def another(here: Layout, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> It
     if not here.ddb.exists() or not here.python("ls").exists():
         pytest.skip("nothing is set up: make setup")
     (tmp_path / "dynamodb").symlink_to(here.ddb)
+    (tmp_path / "postgres").symlink_to(here.postgres)
     plugins = tmp_path / "plugins"
     subprocess.run(["cp", "-r", HERE / "plugins", plugins], check=True)
     monkeypatch.setattr(services, "HERE", tmp_path)
-    made = Layout(tmp_path, here.venvs, here.ls_port + 10, here.ms_port + 10)
+    made = Layout(tmp_path, here.venvs, here.ls_port + 10, here.ms_port + 10, here.pg_port + 10)
     yield made
     services.stop(made)
 
@@ -259,7 +260,7 @@ def test_a_stack_starts_recovers_and_leaves_nothing_behind(another: Layout) -> N
     database = deployment.Local(another).client("dynamodb")
     assert database.list_tables()["TableNames"] == []
     found = processes.listening(processes.of_stack(another.local))
-    assert len(found) == 3 and {host for host, _ in found} == {"127.0.0.1"}, "LocalStack, MiniStack, DynamoDB Local"
+    assert len(found) == 4 and {host for host, _ in found} == {"127.0.0.1"}, "and DynamoDB Local"
     pids = processes.of_stack(another.local)
     localstack = services.localstack_identity(another)
     processes.stop([int(localstack.partition("@")[0])], 0)
