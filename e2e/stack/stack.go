@@ -47,6 +47,13 @@ type Stack struct {
 		ID     string `json:"access_key_id"`
 		Secret string `json:"secret_access_key"`
 	} `json:"credentials"`
+	Database struct {
+		Host      string            `json:"host"`
+		Port      uint16            `json:"port"`
+		Name      string            `json:"name"`
+		CAFile    string            `json:"ca_file"`
+		Passwords map[string]string `json:"passwords"` // by role
+	} `json:"database"`
 	Outputs map[string]string `json:"outputs"` // of the deployed template
 
 	root string
