@@ -24,8 +24,9 @@ test: up ## all tests: Go, the deployed local stack, the local AWS itself
 	@$(MAKE) --no-print-directory fips
 	@$(VENV)/python -m pytest -q localstack/tests
 
-bench: up ## fitvault against what people would use instead, as one table of ratios; into bench/results.md too
-	@go run ./bench/run
+bench: export BENCH := $(BENCH)
+bench: up ## fitvault against what people would use instead, as one table of ratios, into bench/results.md; [BENCH=pattern] only some
+	@go run ./bench/run "$$BENCH"
 
 fips: ## the crypto packages with the Go FIPS module, and nothing else allowed
 	@GOFIPS140=v1.0.0 GODEBUG=fips140=only go test -short ./shared/vault/... ./shared/segment/...

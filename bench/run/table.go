@@ -141,8 +141,9 @@ func (c cells) aims() string {
 	return strings.Join(aims, ", ")
 }
 
-// render is the table in Markdown, its columns aligned.
-func render(rows []row, all map[string]figures) string {
+// render is the table in Markdown, its columns aligned; without the lines that
+// have not been measured where only some were meant to be.
+func render(rows []row, all map[string]figures, some bool) string {
 	lines := [][]string{{"figure", "input", "ours", "against", "ratio", "aim", "met"}}
 	for _, r := range rows {
 		line := []string{r.figure, r.input, "not yet", "", "", "", "no"}
@@ -156,6 +157,8 @@ func render(rows []row, all map[string]figures) string {
 				against = "–"
 			}
 			line = []string{r.figure, r.input, c.ours, against, ratio, c.aims(), c.met()}
+		} else if some {
+			continue
 		}
 		lines = append(lines, line)
 	}
