@@ -20,6 +20,7 @@ import (
 	s3types "github.com/aws/aws-sdk-go-v2/service/s3/types"
 	"github.com/aws/aws-sdk-go-v2/service/ssm"
 	ssmtypes "github.com/aws/aws-sdk-go-v2/service/ssm/types"
+	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/stretchr/testify/require"
 
 	"fitvault/e2e/search"
@@ -51,6 +52,9 @@ func TestNothingInTheClear(t *testing.T) {
 		size += len(fresh[place])
 		hits := search.Deep(fresh[place], c.sought()...)
 		name := controlName(place, fresh[place])
+		if strings.HasPrefix(place, "database ") {
+			require.NotContains(t, string(fresh[place]), owner.ID, "%s", place)
+		}
 		if name == "" {
 			require.Empty(t, hits, "%s", place)
 			continue
@@ -219,6 +223,11 @@ func plantControls(t *testing.T, s *stack.Stack, c canaries, points []reading.Va
 	}
 
 	text := "control:" + scratch + ";" + c.note
+	row := newScratchDatabaseTable(t, s)
+	_, err = row.Exec(ctx, fmt.Sprintf(`INSERT INTO "%s".control VALUES ($1)`, scratch), []byte(text))
+	require.NoError(t, err)
+	controls["database "+scratch] = "text"
+
 	_, err = parameters.PutParameter(ctx, &ssm.PutParameterInput{Name: aws.String("/" + scratch), Type: ssmtypes.ParameterTypeString, Value: aws.String(text), Overwrite: aws.Bool(true)})
 	require.NoError(t, err)
 	t.Cleanup(func() {
@@ -247,6 +256,20 @@ func plantControls(t *testing.T, s *stack.Stack, c canaries, points []reading.Va
 	t.Cleanup(func() { require.NoError(t, os.Remove(file)) })
 	controls["file "+scratch] = "text"
 	return controls
+}
+
+// newScratchDatabaseTable makes a table of the database with one column of
+// bytes, in a schema apart, where no test of the roles meets it.
+func newScratchDatabaseTable(t *testing.T, s *stack.Stack) *pgxpool.Pool {
+	t.Helper()
+	administrator := s.SQL(t, stack.Administrator)
+	_, err := administrator.Exec(t.Context(), fmt.Sprintf(`CREATE SCHEMA "%[1]s" CREATE TABLE control (content bytea)`, scratch))
+	require.NoError(t, err)
+	t.Cleanup(func() {
+		_, err := administrator.Exec(context.Background(), fmt.Sprintf(`DROP SCHEMA "%s" CASCADE`, scratch))
+		require.NoError(t, err)
+	})
+	return administrator
 }
 
 func newScratchTable(t *testing.T, db *dynamodb.Client) string {

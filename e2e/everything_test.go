@@ -28,13 +28,15 @@ import (
 )
 
 // everything is all that the local AWS keeps, by place: each item of each table,
-// each version of each object, each parameter, queued message, log and setting.
+// each table of the database, each version of each object, each parameter,
+// queued message, log and setting.
 // Of objects, those versions are left out that are in known, an earlier look;
 // the log groups are shown from began.
 func everything(t *testing.T, s *stack.Stack, began time.Time, known map[string][]byte) map[string][]byte {
 	t.Helper()
 	found := map[string][]byte{}
 	fromTables(t, s, found)
+	fromDatabase(t, s, found)
 	fromBuckets(t, s, found, known)
 	fromParameters(t, s, found)
 	fromQueues(t, s, found)
@@ -75,6 +77,14 @@ func fromTables(t *testing.T, s *stack.Stack, found map[string][]byte) {
 				found[fmt.Sprintf("table %s, item %x", table, sha256.Sum256(content))] = content
 			}
 		}
+	}
+}
+
+// fromDatabase takes each table as a dump of it, known or not: rows have no
+// order that tells new ones.
+func fromDatabase(t *testing.T, s *stack.Stack, found map[string][]byte) {
+	for table, content := range s.Dump(t) {
+		found["database "+table] = content
 	}
 }
 

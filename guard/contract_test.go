@@ -49,13 +49,13 @@ func orphans(tpl contract.Template, files map[string][]byte) (wrong []string) {
 			wrong = append(wrong, name+" is of no function")
 			continue
 		}
-		var event struct{ HTTPMethod, Resource, Source string }
+		var event struct{ HTTPMethod, Resource string }
 		if err := json.Unmarshal(text, &event); err != nil {
 			wrong = append(wrong, name+" is not JSON")
 			continue
 		}
-		scheduled := event.Source == "aws.events" && len(routes.Of(function)) == 0
-		if route, ok := routes[event.HTTPMethod+" "+event.Resource]; !scheduled && (!ok || route.Function != function) {
+		triggered := event.HTTPMethod == "" && len(routes.Of(function)) == 0 // by a schedule, a stream, a hand
+		if route, ok := routes[event.HTTPMethod+" "+event.Resource]; !triggered && (!ok || route.Function != function) {
 			wrong = append(wrong, name+" is of no route or trigger")
 		}
 	}

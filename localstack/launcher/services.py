@@ -218,6 +218,13 @@ def stop(layout: Layout) -> None:
         port_file(layout.local, service.name).unlink(missing_ok=True)
 
 
+def stop_one(layout: Layout, name: str) -> None:
+    """Stops one service, as tests of a failure do; `start` brings it back."""
+    (service,) = (service for service in services(layout) if service.name == name)
+    if pid := _pid(layout, service):
+        processes.stop([pid], service.patience, service.word)
+
+
 def restart_localstack(layout: Layout) -> None:
     """A LocalStack that has forgotten everything."""
     processes.stop([_pid(layout, _localstack(layout))], 0)

@@ -68,6 +68,18 @@ def test_every_plugin_reported_itself(here: Layout, stack: dict[str, Any]) -> No
     assert set(services.plugins_file(here).read_text().split()) == services.PLUGINS
 
 
+def test_functions_find_the_database_again(here: Layout, stack: dict[str, Any]) -> None:
+    operator = deployment.Local(here)
+    assert deployment.migrate(operator, stack["outputs"]) == 0
+    services.stop_one(here, "postgres")
+    try:
+        with pytest.raises(Trouble, match="unavailable: no answer from the database"):
+            deployment.migrate(operator, stack["outputs"])
+    finally:
+        services.start(here)
+    assert deployment.migrate(operator, stack["outputs"]) == 0, "the function's old connection is dead"
+
+
 def test_secrets_are_for_their_owner_only(here: Layout, stack: dict[str, Any]) -> None:
     assert here.stack_json.stat().st_mode & 0o777 == 0o600
     assert services.state_folder(here).parent.stat().st_mode & 0o077 == 0

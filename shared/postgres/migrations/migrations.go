@@ -14,8 +14,10 @@ import (
 	"fitvault/shared/postgres"
 )
 
+// Files are the migrations as goose reads them.
+//
 //go:embed *.sql
-var files embed.FS
+var Files embed.FS
 
 // Run applies what the database lacks, each file in a transaction, and returns
 // how many files that were. Two at the same time: one of them fails, and has
@@ -28,7 +30,7 @@ func Run(ctx context.Context, c postgres.Config) (applied int, err error) {
 	defer pool.Close()
 	db := stdlib.OpenDBFromPool(pool)
 	defer func() { _ = db.Close() }()
-	provider, err := goose.NewProvider(goose.DialectPostgres, db, files)
+	provider, err := goose.NewProvider(goose.DialectPostgres, db, Files)
 	if err != nil {
 		return 0, fault.New(fault.Internal, "the migrations cannot be read")
 	}

@@ -1,0 +1,36 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"os"
+	"testing"
+
+	"github.com/aws/aws-lambda-go/lambda"
+	"github.com/stretchr/testify/require"
+
+	"fitvault/e2e/stack"
+	"fitvault/shared/fault"
+	"fitvault/shared/postgres"
+)
+
+// TestTheStackIsMigrated: `make up` has done it, so nothing is missing. The
+// event is the recorded one.
+func TestTheStackIsMigrated(t *testing.T) {
+	s := stack.Open(t)
+	event, err := os.ReadFile("../../events/migrate-by-hand.json")
+	require.NoError(t, err)
+	answer, err := lambda.NewHandler(handler(s.DatabaseConfig(t, "fitvault_migrate"))).Invoke(t.Context(), event)
+	require.NoError(t, err)
+	require.JSONEq(t, `{"applied":0}`, string(answer))
+}
+
+// TestAFailureIsToldWithoutItsText: the caller may be anybody's shell.
+func TestAFailureIsToldWithoutItsText(t *testing.T) {
+	c := postgres.Config{Host: "127.0.0.1", Port: 1, CA: func(context.Context) (string, error) { return "", errors.New("canary") }}
+	answer, err := handler(c)(t.Context())
+	require.Equal(t, fault.Unavailable, fault.KindOf(err))
+	text, _ := json.Marshal([]any{answer, err.Error()})
+	require.NotContains(t, string(text), "canary")
+}
