@@ -14,12 +14,13 @@ import (
 )
 
 // domain packages know no AWS, no HTTP and no SQL.
-var domain = []string{"access", "auditlog", "block", "fault", "intake", "keyring", "openmhealth", "openmhealth/generate", "reading", "redact", "segment", "tcx", "vault"}
+var domain = []string{"access", "auditlog", "block", "days", "fault", "intake", "keyring", "opening", "openmhealth", "openmhealth/generate", "reading", "redact", "segment", "tcx", "vault"}
 
 // technology is the one library that each adapter (and the edge) may import.
 // boot puts adapters together, so it may import them and all of AWS.
 var technology = map[string][]string{
 	"edge":    {"github.com/aws/aws-lambda-go/events", "github.com/awslabs/aws-lambda-go-api-proxy/", "net/http"},
+	"stream":  {},
 	"dynamo":  {"github.com/aws/aws-sdk-go-v2/aws", "github.com/aws/aws-sdk-go-v2/service/dynamodb"},
 	"kmskeys": {"github.com/aws/aws-sdk-go-v2/aws", "github.com/aws/aws-sdk-go-v2/service/kms"},
 	"objects": {"github.com/aws/aws-sdk-go-v2/aws", "github.com/aws/aws-sdk-go-v2/service/s3", "github.com/aws/smithy-go"},

@@ -9,6 +9,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"sync"
+	"syscall"
 	"testing"
 
 	"github.com/jackc/pgx/v5"
@@ -22,9 +23,31 @@ import (
 // does not bind; a function never signs in as it.
 const Administrator = "postgres"
 
-// DatabaseConfig is how a role reaches the local PostgreSQL.
+// UseDatabase keeps the database up until the test ends: packages are tested at
+// once, and one of them stops it.
+func (s *Stack) UseDatabase(t testing.TB) {
+	t.Helper()
+	t.Cleanup(s.lockDatabase(t, syscall.LOCK_SH))
+}
+
+// lockDatabase waits for a lock that all tests know, shared or exclusive.
+func (s *Stack) lockDatabase(t testing.TB, how int) (unlock func()) {
+	t.Helper()
+	file, err := os.OpenFile(filepath.Join(s.root, ".local", "database.lock"), os.O_CREATE|os.O_RDWR, 0o600)
+	if err == nil {
+		err = syscall.Flock(int(file.Fd()), how)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return func() { _ = file.Close() }
+}
+
+// DatabaseConfig is how a role reaches the local PostgreSQL, which stays up until
+// the test ends.
 func (s *Stack) DatabaseConfig(t testing.TB, role string) postgres.Config {
 	t.Helper()
+	s.UseDatabase(t)
 	password, ok := s.Database.Passwords[role]
 	if !ok {
 		t.Fatalf("the local database has no role %s", role)
@@ -50,8 +73,9 @@ func (s *Stack) SQL(t testing.TB, role string) *pgxpool.Pool {
 	return pool
 }
 
-// StopDatabase stops PostgreSQL, and returns what starts it again; a test that
-// ends without it leaves it running too. Nothing else may run beside such a test.
+// StopDatabase stops PostgreSQL when no other test uses it, and returns what starts
+// it again; a test that ends without it leaves it running too. A test that has
+// called UseDatabase or DatabaseConfig must not.
 func (s *Stack) StopDatabase(t testing.TB) (start func()) {
 	t.Helper()
 	run := func(arguments ...string) {
@@ -59,7 +83,11 @@ func (s *Stack) StopDatabase(t testing.TB) (start func()) {
 			t.Errorf("localstack/stack %v: %v\n%s", arguments, err, out)
 		}
 	}
-	start = sync.OnceFunc(func() { run("start") })
+	unlock := s.lockDatabase(t, syscall.LOCK_EX)
+	start = sync.OnceFunc(func() {
+		run("start")
+		unlock()
+	})
 	t.Cleanup(start)
 	run("stop", "postgres")
 	return start

@@ -30,10 +30,11 @@ const (
 
 // accounts stores accounts. CreateAccount is atomic: whole or not at all, and
 // dynamo.ErrConflict where the identity has an account. PutConsent replaces one
-// consent of an active account, else dynamo.ErrConflict.
+// consent of an active account, else dynamo.ErrConflict; an account that was made
+// before there were pseudonyms gets this one.
 type accounts interface {
 	CreateAccount(ctx context.Context, identity string, owner access.Owner, key keyring.Enrolled) error
-	PutConsent(ctx context.Context, user access.UserID, purpose access.Purpose, c access.Consent) error
+	PutConsent(ctx context.Context, user access.UserID, purpose access.Purpose, c access.Consent, pseudonym string) error
 	Read(ctx context.Context, keys access.Keys) (access.Documents, error)
 }
 
@@ -124,7 +125,11 @@ func (h handler) putConsent(w http.ResponseWriter, r *http.Request, c *edge.Call
 	if err := c.Audit(r.Context(), event); err != nil {
 		return err
 	}
-	if err := h.accounts.PutConsent(r.Context(), owner.User, access.Collection, said); err != nil {
+	pseudonym, err := access.NewPseudonym(h.rand)
+	if err != nil {
+		return err
+	}
+	if err := h.accounts.PutConsent(r.Context(), owner.User, access.Collection, said, pseudonym); err != nil {
 		if errors.Is(err, dynamo.ErrConflict) {
 			// Who says the same twice at once is told what holds, not that he was late.
 			if now, err := h.existing(r.Context(), c.Principal); err == nil && holds(now, said) {
@@ -171,6 +176,10 @@ func (h handler) create(ctx context.Context, p access.Principal, user access.Use
 		return access.Owner{}, err
 	}
 	keyID := id.String()
+	pseudonym, err := access.NewPseudonym(h.rand)
+	if err != nil {
+		return access.Owner{}, err
+	}
 	public, wrapped, err := h.keys.NewPair(ctx, keyring.PurposeData, keyring.Context(h.deployment, keyID, keyring.PurposeData))
 	if err != nil {
 		return access.Owner{}, fault.Wrap(fault.Unavailable, "key pair cannot be made", err)
@@ -180,7 +189,7 @@ func (h handler) create(ctx context.Context, p access.Principal, user access.Use
 	if err != nil {
 		return access.Owner{}, fault.Wrap(fault.Unavailable, "public key cannot be signed", err)
 	}
-	owner := access.Owner{User: user, State: access.Active, DataKey: keyID, Consents: map[access.Purpose]access.Consent{access.Collection: c}}
+	owner := access.Owner{User: user, State: access.Active, DataKey: keyID, Pseudonym: pseudonym, Consents: map[access.Purpose]access.Consent{access.Collection: c}}
 	err = h.accounts.CreateAccount(ctx, access.IdentityKey(p.Issuer, p.Subject), owner,
 		keyring.Enrolled{Statement: statement, Signature: signature, Wrapped: wrapped})
 	if err != nil && !errors.Is(err, dynamo.ErrConflict) {

@@ -144,6 +144,7 @@ func TestFirstConsent(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, user, docs.Caller.User)
 	require.Equal(t, access.Active, docs.Owner.State)
+	require.Regexp(t, `^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$`, docs.Owner.Pseudonym)
 	require.Equal(t, map[access.Purpose]access.Consent{access.Collection: {Version: "1", Given: true, Time: w.Time}}, docs.Owner.Consents)
 
 	key, err := w.keys.Store.OwnerKey(t.Context(), c.User, docs.Owner.DataKey)
@@ -193,6 +194,23 @@ func TestWithdrawAndGiveAgain(t *testing.T) {
 	e := w.put("eve", no)
 	e.PathParameters["user"] = c.User
 	require.False(t, w.said(t, e).Given, "also by id")
+}
+
+// TestAnOldAccountGetsAPseudonym: with its owner's next word, and no other after it.
+func TestAnOldAccountGetsAPseudonym(t *testing.T) {
+	w := newWorld(t)
+	require.Empty(t, w.accounts.Owners()[0].Pseudonym)
+	var first string
+	for range 2 {
+		w.Time = w.Time.Add(time.Minute)
+		w.said(t, w.put("ada", yes))
+		got := w.accounts.Owners()[0].Pseudonym
+		require.NotEmpty(t, got)
+		if first == "" {
+			first = got
+		}
+		require.Equal(t, first, got)
+	}
 }
 
 // TestConcurrentFirstConsents: 16 at once make exactly one account, and all are
@@ -294,7 +312,7 @@ func TestConcurrentWords(t *testing.T) {
 		w.accounts.Hook = func(call string) error {
 			if call == "put consent" {
 				w.accounts.Hook = nil
-				return w.accounts.PutConsent(context.Background(), w.Ada, access.Collection, said)
+				return w.accounts.PutConsent(context.Background(), w.Ada, access.Collection, said, "p")
 			}
 			return nil
 		}
@@ -450,6 +468,8 @@ func TestFailures(t *testing.T) {
 		{"documents cannot be read", "ada", func(w *world) { w.accounts.Hook = failing("read") }, fault.Unavailable},
 		{"the audit log is down", "eve", func(w *world) { w.Audit.Fail(errors.New("down")) }, fault.Unavailable},
 		{"no randomness", "eve", func(w *world) { w.handler.rand = iotest.ErrReader(errors.New("no entropy")) }, fault.Internal},
+		{"randomness for two ids only", "eve", func(w *world) { w.handler.rand = strings.NewReader(strings.Repeat("0123456789abcdef", 2)) }, fault.Internal},
+		{"none for a pseudonym", "ada", func(w *world) { w.handler.rand = iotest.ErrReader(errors.New("no entropy")) }, fault.Internal},
 		{"randomness for one id only", "eve", func(w *world) { w.handler.rand = strings.NewReader("0123456789abcdef") }, fault.Internal},
 	} {
 		t.Run(test.name, func(t *testing.T) {

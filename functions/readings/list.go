@@ -125,11 +125,11 @@ func (h handler) getReadings(w http.ResponseWriter, r *http.Request, c *edge.Cal
 	if err != nil {
 		return err
 	}
-	size, err := pageSize(c.Query())
+	size, err := edge.PageSize(c.Query())
 	if err != nil {
 		return err
 	}
-	tokens, err := h.tokens(r.Context(), c, "readings")
+	tokens, err := c.PageTokens(r.Context(), h.keys, "readings")
 	if err != nil {
 		return err
 	}
@@ -139,7 +139,7 @@ func (h handler) getReadings(w http.ResponseWriter, r *http.Request, c *edge.Cal
 		AsOf  time.Time `json:"as_of"`
 	}
 	from.AsOf = h.asOf()
-	if _, err := tokens.read(c.Query(), &from); err != nil {
+	if _, err := tokens.Read(c.Query(), &from); err != nil {
 		return err
 	}
 	if err := c.Audit(r.Context(), auditlog.Event{}); err != nil {
@@ -162,10 +162,10 @@ func (h handler) getReadings(w http.ResponseWriter, r *http.Request, c *edge.Cal
 	switch {
 	case len(shown) < len(l.page):
 		from.After, from.Day = &shown[len(shown)-1].place, ""
-		next, err = tokens.make(from)
+		next, err = tokens.Make(from)
 	case resume != "":
 		from.After, from.Day = nil, resume
-		next, err = tokens.make(from)
+		next, err = tokens.Make(from)
 	}
 	if err != nil {
 		return err
@@ -196,7 +196,7 @@ func (l *list) add(r reading.Reading, item string, index int) {
 	text := r.Point.AppendJSON(nil)
 	l.today, l.bytes = append(l.today, listed{p, text}), l.bytes+len(text)
 	// A day may hold more than memory: what cannot get onto this page goes at once.
-	if len(l.today) > 4*l.size || l.bytes > 4*maxAnswer {
+	if len(l.today) > 4*l.size || l.bytes > 4*edge.MaxPageText {
 		l.sortToday()
 	}
 }
@@ -205,7 +205,7 @@ func (l *list) sortToday() {
 	sort.Slice(l.today, func(i, j int) bool { return l.today[i].place.before(l.today[j].place) })
 	l.bytes = 0
 	for i, s := range l.today {
-		if i > l.size || l.bytes > maxAnswer {
+		if i > l.size || l.bytes > edge.MaxPageText {
 			clear(l.today[i:])
 			l.today = l.today[:i]
 			return
@@ -222,12 +222,12 @@ func (l *list) endDay() bool {
 	return len(l.cut()) < len(l.page)
 }
 
-// cut returns what fits one answer: at most size readings and maxAnswer of
+// cut returns what fits one answer: at most size readings and edge.MaxPageText of
 // text, but one at least.
 func (l *list) cut() []listed {
 	total := 0
 	for i, s := range l.page {
-		if total += len(s.text); i == l.size || i > 0 && total > maxAnswer {
+		if total += len(s.text); i == l.size || i > 0 && total > edge.MaxPageText {
 			return l.page[:i]
 		}
 	}
@@ -248,7 +248,7 @@ func (h handler) collect(ctx context.Context, c *edge.Call, l *list, first, end 
 		}
 		date, _, ok := strings.Cut(sealed.Item, "#")
 		if !ok {
-			return "", d.broken(ctx)
+			return "", d.Broken(ctx)
 		}
 		if date != d.date {
 			n, err := d.list(ctx, l)
@@ -301,13 +301,13 @@ func (d *day) list(ctx context.Context, l *list) (work int, err error) {
 	)
 	for n, sealed := range blocks {
 		_, id, _ := strings.Cut(sealed.Item, "#")
-		plain, err := d.open(ctx, sealed.Blob, intake.BlockPlace(d.deployment, d.owner, d.date, id))
+		plain, err := d.Open(ctx, sealed.Blob, intake.BlockPlace(d.deployment, d.owner, d.date, id))
 		if err != nil {
 			return 0, err
 		}
 		b, err := block.Decode(plain, segment.DefaultLimits)
 		if err != nil {
-			return 0, d.broken(ctx)
+			return 0, d.Broken(ctx)
 		}
 		if work += blockCost + len(b.Points) + len(plain)/textCost; work > maxDay {
 			return 0, errDay
@@ -316,7 +316,7 @@ func (d *day) list(ctx context.Context, l *list) (work int, err error) {
 		for i, p := range b.Points {
 			r, err := reading.FromPoint(p)
 			if err != nil {
-				return 0, d.broken(ctx)
+				return 0, d.Broken(ctx)
 			}
 			readings[n] = append(readings[n], r)
 			copies.Add(b.Header, sealed.Item, i, r)

@@ -21,6 +21,7 @@ import (
 	"fitvault/shared/access"
 	"fitvault/shared/auditlog"
 	"fitvault/shared/block"
+	"fitvault/shared/edge"
 	"fitvault/shared/edge/edgetest"
 	"fitvault/shared/fault"
 	"fitvault/shared/intake/intaketest"
@@ -323,7 +324,7 @@ func TestMuchToOpen(t *testing.T) {
 					require.Contains(t, text, fmt.Sprintf(`"id":"%d"`, seen))
 					seen, size = seen+1, size+len(text)
 				}
-				require.LessOrEqual(t, size, maxAnswer)
+				require.LessOrEqual(t, size, edge.MaxPageText)
 			}
 			require.Equal(t, days, seen)
 		})

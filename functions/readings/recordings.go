@@ -34,11 +34,11 @@ func newEntry(e intake.Entry) entry {
 // listRecordings answers index entries, newest first. The index is small, so
 // all of it is opened and sorted: a key that said when would tell the database.
 func (h handler) listRecordings(w http.ResponseWriter, r *http.Request, c *edge.Call) error {
-	size, err := pageSize(c.Query())
+	size, err := edge.PageSize(c.Query())
 	if err != nil {
 		return err
 	}
-	tokens, err := h.tokens(r.Context(), c, "recordings")
+	tokens, err := c.PageTokens(r.Context(), h.keys, "recordings")
 	if err != nil {
 		return err
 	}
@@ -48,7 +48,7 @@ func (h handler) listRecordings(w http.ResponseWriter, r *http.Request, c *edge.
 		AsOf  time.Time `json:"as_of"`
 	}
 	after.AsOf = h.asOf()
-	some, err := tokens.read(c.Query(), &after)
+	some, err := tokens.Read(c.Query(), &after)
 	if err != nil {
 		return err
 	}
@@ -63,7 +63,7 @@ func (h handler) listRecordings(w http.ResponseWriter, r *http.Request, c *edge.
 			return fault.Wrap(fault.Unavailable, "recordings cannot be read", err)
 		}
 		id := sealed.Item[len(prefix):]
-		plain, err := open.open(r.Context(), sealed.Blob, intake.IndexPlace(h.deployment, open.owner, id))
+		plain, err := open.Open(r.Context(), sealed.Blob, intake.IndexPlace(h.deployment, open.owner, id))
 		if err != nil {
 			return err
 		}
@@ -88,7 +88,7 @@ func (h handler) listRecordings(w http.ResponseWriter, r *http.Request, c *edge.
 	if len(entries) > size {
 		entries = entries[:size]
 		after.Start, after.ID = entries[size-1].Start, entries[size-1].ID
-		if next, err = tokens.make(after); err != nil {
+		if next, err = tokens.Make(after); err != nil {
 			return err
 		}
 	}
@@ -108,18 +108,18 @@ func (h handler) getRecording(w http.ResponseWriter, r *http.Request, c *edge.Ca
 	if err != nil {
 		return err
 	}
-	size, err := pageSize(c.Query())
+	size, err := edge.PageSize(c.Query())
 	if err != nil {
 		return err
 	}
-	tokens, err := h.tokens(r.Context(), c, "recording", c.Param("id"))
+	tokens, err := c.PageTokens(r.Context(), h.keys, "recording", c.Param("id"))
 	if err != nil {
 		return err
 	}
 	var from struct {
 		Index int `json:"index"`
 	}
-	if _, err := tokens.read(c.Query(), &from); err != nil {
+	if _, err := tokens.Read(c.Query(), &from); err != nil {
 		return err
 	}
 	id := c.Param("id")
@@ -135,7 +135,7 @@ func (h handler) getRecording(w http.ResponseWriter, r *http.Request, c *edge.Ca
 	if !found {
 		return fault.New(fault.NotFound, "no such recording")
 	}
-	plain, err := open.open(r.Context(), sealed, intake.IndexPlace(h.deployment, open.owner, id))
+	plain, err := open.Open(r.Context(), sealed, intake.IndexPlace(h.deployment, open.owner, id))
 	if err != nil {
 		return err
 	}
@@ -145,12 +145,12 @@ func (h handler) getRecording(w http.ResponseWriter, r *http.Request, c *edge.Ca
 	}
 	sealed, err = h.documents.Get(r.Context(), e.Document)
 	if errors.Is(err, objects.ErrNotFound) {
-		return open.broken(r.Context())
+		return open.Broken(r.Context())
 	}
 	if err != nil {
 		return fault.Wrap(fault.Unavailable, "document cannot be read", err)
 	}
-	original, err := open.open(r.Context(), sealed, intake.DocumentPlace(h.deployment, open.owner, e.Document))
+	original, err := open.Open(r.Context(), sealed, intake.DocumentPlace(h.deployment, open.owner, e.Document))
 	if err != nil {
 		return err
 	}
@@ -174,7 +174,7 @@ func (h handler) getRecording(w http.ResponseWriter, r *http.Request, c *edge.Ca
 	var next string
 	if end < len(parsed.Trackpoints) {
 		from.Index = end
-		if next, err = tokens.make(from); err != nil {
+		if next, err = tokens.Make(from); err != nil {
 			return err
 		}
 	}

@@ -41,6 +41,7 @@ class Local:
 def parameters(layout: Layout, people: Pool) -> dict[str, str]:
     """What an organisation with a user pool and a database of its own would give."""
     return {
+        "DaysWindow": "1",
         "DatabaseHost": HOST,
         "DatabasePort": str(layout.pg_port),
         "DatabaseName": postgres.DATABASE,

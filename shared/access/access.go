@@ -22,12 +22,13 @@ const (
 	ReadingsRead    Action = "readings.read"
 	RecordingsWrite Action = "recordings.write"
 	RecordingsRead  Action = "recordings.read"
+	DaysRead        Action = "days.read"
 	ConsentsRead    Action = "consents.read"
 	ConsentsWrite   Action = "consents.write"
 )
 
 // Actions is every action that a policy may name.
-var Actions = []Action{ReadingsWrite, ReadingsRead, RecordingsWrite, RecordingsRead, ConsentsRead, ConsentsWrite}
+var Actions = []Action{ReadingsWrite, ReadingsRead, RecordingsWrite, RecordingsRead, DaysRead, ConsentsRead, ConsentsWrite}
 
 // Principal is who asks: a person by way of an app, both proved by one token.
 type Principal struct {

@@ -29,7 +29,7 @@ func consent(given bool) map[Purpose]Consent {
 
 var (
 	writes   = []Action{ReadingsWrite, RecordingsWrite}
-	reads    = []Action{ReadingsRead, RecordingsRead}
+	reads    = []Action{ReadingsRead, RecordingsRead, DaysRead}
 	consents = []Action{ConsentsRead, ConsentsWrite}
 )
 
@@ -190,7 +190,7 @@ func TestRemovedAttributesDeny(t *testing.T) {
 			require.False(t, answer(policies, nil, request).Allowed)
 		}
 	}
-	require.Equal(t, 6*3+6*1, removed)
+	require.Equal(t, 7*3+7*1, removed)
 }
 
 func policySet(t *testing.T, text string) *cedar.PolicySet {

@@ -56,6 +56,11 @@ type Owner struct {
 	State    State
 	DataKey  string // id of the current data key pair
 	Consents map[Purpose]Consent
+
+	// Pseudonym is the owner's name in the database: random, a UUID's text, kept
+	// nowhere else and destroyed with the account. "" of an account that was made
+	// before there was a database, until its owner's next word on a consent.
+	Pseudonym string
 }
 
 // Consented reports whether the person's last word on a purpose is yes.

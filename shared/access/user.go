@@ -2,6 +2,7 @@ package access
 
 import (
 	"encoding/base32"
+	"fmt"
 	"io"
 
 	"fitvault/shared/fault"
@@ -45,3 +46,12 @@ func (u UserID) String() string { return u.text }
 
 // IsZero reports whether u is nobody.
 func (u UserID) IsZero() bool { return u.text == "" }
+
+// NewPseudonym makes a pseudonym from 16 bytes of rand.
+func NewPseudonym(rand io.Reader) (string, error) {
+	var b [16]byte
+	if _, err := io.ReadFull(rand, b[:]); err != nil {
+		return "", fault.Wrap(fault.Internal, "no randomness for a pseudonym", err)
+	}
+	return fmt.Sprintf("%x-%x-%x-%x-%x", b[:4], b[4:6], b[6:8], b[8:10], b[10:]), nil
+}

@@ -65,6 +65,14 @@ func TestParseUserIDRefuses(t *testing.T) {
 	}
 }
 
+func TestNewPseudonym(t *testing.T) {
+	got, err := access.NewPseudonym(strings.NewReader("0123456789abcdef"))
+	require.NoError(t, err)
+	require.Equal(t, "30313233-3435-3637-3839-616263646566", got)
+	_, err = access.NewPseudonym(strings.NewReader("0123456789abcde"))
+	require.Equal(t, fault.Internal, fault.KindOf(err))
+}
+
 func FuzzParseUserID(f *testing.F) {
 	for _, s := range []string{"gayteMzugu3doobzmfrggzdfmy", "gaytemzugu3doobzmfrggzdfmy", "me", "", "gaytemzugu3doobzmfrggzdfmz"} {
 		f.Add(s)

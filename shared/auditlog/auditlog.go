@@ -26,6 +26,10 @@ const (
 	Alarm   Outcome = "alarm"   // something that must not happen did; somebody should look
 )
 
+// Altered is the Kind of an alarm over a sealed piece or a key that is not the one
+// that was stored.
+const Altered = "sealed-piece-altered"
+
 // Event is one entry. It prints as [redacted]: ids stay out of operational logs.
 type Event struct {
 	redact.Mark

@@ -70,7 +70,7 @@ func (t Tables) Read(ctx context.Context, keys access.Keys) (access.Documents, e
 
 func decodeOwner(user access.UserID, i item) (access.Owner, error) {
 	broken := fault.New(fault.Internal, "owner document is not readable")
-	owner := access.Owner{User: user, State: access.State(getText(i, "state")), DataKey: getText(i, "data_key"),
+	owner := access.Owner{User: user, State: access.State(getText(i, "state")), DataKey: getText(i, "data_key"), Pseudonym: getText(i, "pseudonym"),
 		Consents: map[access.Purpose]access.Consent{}}
 	consents, ok := i["consents"].(*types.AttributeValueMemberM)
 	if !ok || owner.State == "" || owner.DataKey == "" {
@@ -111,10 +111,14 @@ func (t Tables) CreateAccount(ctx context.Context, identity string, owner access
 		return types.TransactWriteItem{Put: &types.Put{TableName: aws.String(table), Item: i,
 			ConditionExpression: aws.String("attribute_not_exists(#k)"), ExpressionAttributeNames: map[string]string{"#k": unlessExists}}}
 	}
+	policy := item{"id": text(access.OwnerKey(owner.User)), "document": text(access.OwnerDocument), "state": text(string(owner.State)),
+		"data_key": text(owner.DataKey), "consents": &types.AttributeValueMemberM{Value: consents}}
+	if owner.Pseudonym != "" { // an empty one would be one
+		policy["pseudonym"] = text(owner.Pseudonym)
+	}
 	_, err := t.Client.TransactWriteItems(ctx, &dynamodb.TransactWriteItemsInput{TransactItems: []types.TransactWriteItem{
 		put(t.Accounts, item{"id": text(identity), "document": text(access.CallerDocument), "user": text(owner.User.String())}, "id"),
-		put(t.Accounts, item{"id": text(access.OwnerKey(owner.User)), "document": text(access.OwnerDocument),
-			"state": text(string(owner.State)), "data_key": text(owner.DataKey), "consents": &types.AttributeValueMemberM{Value: consents}}, "id"),
+		put(t.Accounts, policy, "id"),
 		put(t.Keys, item{"owner": text(owner.User.String()), "key": text(owner.DataKey),
 			"public": bytes(key.Statement.Public), "deployment": text(key.Statement.Deployment),
 			"signed_at": number(key.Statement.At.Unix()),
@@ -128,16 +132,17 @@ func (t Tables) CreateAccount(ctx context.Context, identity string, owner access
 
 // PutConsent replaces an active account's consent by a later one. ErrConflict
 // where the account is not active (any more), or its owner has said something
-// later: a request that was held up on its way brings no consent back.
-func (t Tables) PutConsent(ctx context.Context, user access.UserID, purpose access.Purpose, c access.Consent) error {
+// later: a request that was held up on its way brings no consent back. An
+// account without a pseudonym gets this one; no account ever gets another.
+func (t Tables) PutConsent(ctx context.Context, user access.UserID, purpose access.Purpose, c access.Consent, pseudonym string) error {
 	_, err := t.Client.UpdateItem(ctx, &dynamodb.UpdateItemInput{
 		TableName:                aws.String(t.Accounts),
 		Key:                      item{"id": text(access.OwnerKey(user)), "document": text(access.OwnerDocument)},
-		UpdateExpression:         aws.String("SET consents.#p = :c"),
+		UpdateExpression:         aws.String("SET consents.#p = :c, pseudonym = if_not_exists(pseudonym, :n)"),
 		ConditionExpression:      aws.String("#s = :active AND (attribute_not_exists(consents.#p) OR consents.#p.#t < :t)"),
 		ExpressionAttributeNames: map[string]string{"#p": string(purpose), "#s": "state", "#t": "time"},
 		ExpressionAttributeValues: item{":c": encodeConsent(c), ":t": number(c.Time.UnixNano()),
-			":active": text(string(access.Active))},
+			":active": text(string(access.Active)), ":n": text(pseudonym)},
 	})
 	if conflicted(err) {
 		return ErrConflict

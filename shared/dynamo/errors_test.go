@@ -79,7 +79,7 @@ func TestStoreFails(t *testing.T) {
 				betweenErr = err
 			}
 			createErr := tables.CreateAccount(t.Context(), "identity", access.Owner{User: user}, keyring.Enrolled{})
-			consentErr := tables.PutConsent(t.Context(), user, access.Collection, access.Consent{})
+			consentErr := tables.PutConsent(t.Context(), user, access.Collection, access.Consent{}, "p")
 			for call, err := range map[string]error{
 				"PutOnce": tables.PutOnce(t.Context(), "o", "i", nil, time.Time{}), "Get": getErr, "Between": betweenErr, "Claim": claimErr, "Find": findErr,
 				"ServiceKey": serviceErr, "OwnerKey": ownerErr, "PutServiceKey": putErr, "CreateAccount": createErr, "PutConsent": consentErr,
@@ -108,7 +108,7 @@ func TestLostRaces(t *testing.T) {
 	made, err := lost.PutServiceKey(t.Context(), "n", keyring.Wrapped{})
 	require.NoError(t, err)
 	require.False(t, made)
-	require.Equal(t, dynamo.ErrConflict, lost.PutConsent(t.Context(), user, access.Collection, access.Consent{}))
+	require.Equal(t, dynamo.ErrConflict, lost.PutConsent(t.Context(), user, access.Collection, access.Consent{}, "p"))
 
 	for _, code := range []string{"ConditionalCheckFailed", "TransactionConflict"} {
 		lost := stubbed(answer{status: 400, body: cancelled + code + `"}]}`})

@@ -6,6 +6,7 @@ import (
 	"fitvault/shared/access"
 	"fitvault/shared/auditlog"
 	"fitvault/shared/fault"
+	"fitvault/shared/opening"
 )
 
 // Audit writes an event before its effect. It fills ID, Time, Request,
@@ -31,6 +32,16 @@ func (c *Call) Audit(ctx context.Context, e auditlog.Event) error {
 		c.audited = true
 	}
 	return nil
+}
+
+// Opener opens the owner's sealed pieces for this request; one that does not open
+// is an alarm.
+func (c *Call) Opener(keys opening.Keys) *opening.Opener {
+	return opening.New(keys, c.Owner.User.String(), c.altered)
+}
+
+func (c *Call) altered(ctx context.Context) error {
+	return c.Audit(ctx, auditlog.Event{Outcome: auditlog.Alarm, Kind: auditlog.Altered})
 }
 
 func (c *Call) write(ctx context.Context, e auditlog.Event) error {

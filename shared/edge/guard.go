@@ -3,11 +3,9 @@ package edge
 import (
 	"bytes"
 	"context"
-	"fmt"
 	"io"
 	"mime"
 	"net/http"
-	"runtime"
 	"slices"
 	"strings"
 
@@ -24,11 +22,11 @@ func (g *Guard) Handle(ctx context.Context, event events.APIGatewayProxyRequest)
 	start := g.config.Now()
 	c := &Call{guard: g, RequestID: g.requestID(event.RequestContext.RequestID)}
 	var answer events.APIGatewayProxyResponse
-	err := recovered(func() (err error) {
+	err := fault.Recovered(func() (err error) {
 		answer, err = g.serve(ctx, event, c)
 		return err
 	})
-	err = recovered(func() error { return c.settle(ctx, err) })
+	err = fault.Recovered(func() error { return c.settle(ctx, err) })
 	if err != nil {
 		answer = problem(err, c.RequestID)
 	}
@@ -171,33 +169,4 @@ func encodeBinary(answer events.APIGatewayProxyResponse, h headers) (events.APIG
 		answer.Body, answer.IsBase64Encoded = toBase64(answer.Body), true
 	}
 	return answer, nil
-}
-
-// recovered turns a panic into an error that names its type and the code that
-// it came from, never its value: that may hold anything.
-func recovered(f func() error) (err error) {
-	defer func() {
-		if p := recover(); p != nil {
-			err = fault.New(fault.Internal, fmt.Sprintf("panic of %T in %s", p, callers()))
-		}
-	}()
-	return f()
-}
-
-// callers names the innermost functions of this module's panicking code.
-func callers() string {
-	var counters [32]uintptr
-	n := runtime.Callers(3, counters[:]) // past Callers, callers and the deferred function
-	frames := runtime.CallersFrames(counters[:n])
-	var names []string
-	for len(names) < 8 {
-		frame, more := frames.Next()
-		if !strings.HasPrefix(frame.Function, "runtime.") && frame.Function != "" {
-			names = append(names, fmt.Sprintf("%s:%d", frame.Function, frame.Line))
-		}
-		if !more {
-			break
-		}
-	}
-	return strings.Join(names, " < ")
 }

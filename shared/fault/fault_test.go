@@ -97,3 +97,14 @@ func TestTraceIsBounded(t *testing.T) {
 	}
 	require.Len(t, fault.Trace(err), 16)
 }
+
+// TestRecovered: a panic is an Internal fault that says where, and not what.
+func TestRecovered(t *testing.T) {
+	require.NoError(t, fault.Recovered(func() error { return nil }))
+	refused := fault.New(fault.Invalid, "text")
+	require.Equal(t, refused, fault.Recovered(func() error { return refused }))
+	err := fault.Recovered(func() error { panic(errors.New("canary")) })
+	require.Equal(t, fault.Internal, fault.KindOf(err))
+	require.Contains(t, err.Error(), "panic of *errors.errorString in fitvault/shared/fault_test.TestRecovered")
+	require.NotContains(t, err.Error(), "canary")
+}

@@ -43,6 +43,30 @@ func retryConflicts(o *s3.Options) {
 	o.Retryer = retry.AddWithErrorCodes(o.Retryer, "ConditionalRequestConflict")
 }
 
+// List returns the ids of at most 1,000 objects with a prefix, those that come
+// after one, in order.
+func (b Bucket) List(ctx context.Context, prefix, after string) ([]string, error) {
+	in := &s3.ListObjectsV2Input{Bucket: aws.String(b.Name), Prefix: aws.String(prefix)}
+	if after != "" {
+		in.StartAfter = aws.String(after)
+	}
+	out, err := b.Client.ListObjectsV2(ctx, in)
+	if err != nil {
+		return nil, err
+	}
+	ids := make([]string, len(out.Contents))
+	for i, o := range out.Contents {
+		ids[i] = aws.ToString(o.Key)
+	}
+	return ids, nil
+}
+
+// Delete deletes an object; that there is none is no error.
+func (b Bucket) Delete(ctx context.Context, id string) error {
+	_, err := b.Client.DeleteObject(ctx, &s3.DeleteObjectInput{Bucket: aws.String(b.Name), Key: aws.String(id)})
+	return err
+}
+
 // Get returns an object. Errors: ErrNotFound, or S3's own. Without the right to
 // list the bucket S3 tells a missing object as one that may not be read.
 func (b Bucket) Get(ctx context.Context, id string) ([]byte, error) {

@@ -101,7 +101,7 @@ func StoreContract(t *testing.T, store ServiceKeys) {
 type AccountStore interface {
 	Read(ctx context.Context, keys access.Keys) (access.Documents, error)
 	CreateAccount(ctx context.Context, identity string, owner access.Owner, key keyring.Enrolled) error
-	PutConsent(ctx context.Context, user access.UserID, purpose access.Purpose, c access.Consent) error
+	PutConsent(ctx context.Context, user access.UserID, purpose access.Purpose, c access.Consent, pseudonym string) error
 }
 
 // account is a new one with every member set, and its identity.
@@ -116,7 +116,7 @@ func newAccount(t *testing.T) account {
 	require.NoError(t, err)
 	at := time.Date(2026, 5, 4, 5, 25, 0, 123_456_789, time.UTC)
 	a := account{issuer: "https://issuer", subject: name("subject"), owner: access.Owner{
-		User: user, State: access.Active, DataKey: name("key"),
+		User: user, State: access.Active, DataKey: name("key"), Pseudonym: name("pseudonym"),
 		Consents: map[access.Purpose]access.Consent{access.Collection: {Version: "1", Given: true, Time: at}},
 	}}
 	a.key = keyring.Enrolled{
@@ -198,10 +198,10 @@ func AccountsContract(t *testing.T, store AccountStore, keys keyring.Store, conf
 		a.owner.Consents["sharing"] = access.Consent{Version: "7", Given: true, Time: time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)}
 		require.NoError(t, a.create(t, store))
 		withdrawn := access.Consent{Version: "1", Given: false, Time: time.Date(2026, 6, 1, 0, 0, 0, 1, time.UTC)}
-		require.NoError(t, store.PutConsent(t.Context(), a.owner.User, access.Collection, withdrawn))
+		require.NoError(t, store.PutConsent(t.Context(), a.owner.User, access.Collection, withdrawn, "another"))
 		a.owner.Consents[access.Collection] = withdrawn
 		first := access.Consent{Version: "1", Given: true, Time: time.Date(2020, 1, 1, 0, 0, 0, 0, time.UTC)}
-		require.NoError(t, store.PutConsent(t.Context(), a.owner.User, "research", first), "about a purpose that nothing was said of")
+		require.NoError(t, store.PutConsent(t.Context(), a.owner.User, "research", first, "another"), "about a purpose that nothing was said of")
 		a.owner.Consents["research"] = first
 		a.requireStored(t, store, keys, true)
 	})
@@ -211,12 +211,24 @@ func AccountsContract(t *testing.T, store AccountStore, keys keyring.Store, conf
 		held := a.owner.Consents[access.Collection]
 		for _, at := range []time.Time{held.Time, held.Time.Add(-1), held.Time.Add(-time.Hour)} {
 			late := access.Consent{Version: "2", Given: false, Time: at}
-			require.ErrorIs(t, store.PutConsent(t.Context(), a.owner.User, access.Collection, late), conflict)
+			require.ErrorIs(t, store.PutConsent(t.Context(), a.owner.User, access.Collection, late, "another"), conflict)
 		}
 		a.requireStored(t, store, keys, true)
 		a.owner.Consents[access.Collection] = access.Consent{Version: "2", Given: false, Time: held.Time.Add(1)}
-		require.NoError(t, store.PutConsent(t.Context(), a.owner.User, access.Collection, a.owner.Consents[access.Collection]))
+		require.NoError(t, store.PutConsent(t.Context(), a.owner.User, access.Collection, a.owner.Consents[access.Collection], "another"))
 		a.requireStored(t, store, keys, true)
+	})
+	t.Run("an account without a pseudonym gets one with the next word, and keeps it", func(t *testing.T) {
+		a := newAccount(t)
+		a.owner.Pseudonym = ""
+		require.NoError(t, a.create(t, store))
+		a.requireStored(t, store, keys, true)
+		for _, pseudonym := range []string{"the first", "another"} {
+			a.owner.Consents[access.Collection] = access.Consent{Version: "1", Given: true, Time: a.owner.Consents[access.Collection].Time.Add(1)}
+			require.NoError(t, store.PutConsent(t.Context(), a.owner.User, access.Collection, a.owner.Consents[access.Collection], pseudonym))
+			a.owner.Pseudonym = "the first"
+			a.requireStored(t, store, keys, true)
+		}
 	})
 	t.Run("of concurrent words the latest stands", func(t *testing.T) {
 		a := newAccount(t)
@@ -227,7 +239,9 @@ func AccountsContract(t *testing.T, store AccountStore, keys keyring.Store, conf
 		var errs [writers]error
 		var all sync.WaitGroup
 		for i := range writers {
-			all.Go(func() { errs[i] = store.PutConsent(t.Context(), a.owner.User, access.Collection, said(i)) })
+			all.Go(func() {
+				errs[i] = store.PutConsent(t.Context(), a.owner.User, access.Collection, said(i), fmt.Sprint(i))
+			})
 		}
 		all.Wait()
 		for i, err := range errs {
@@ -241,7 +255,7 @@ func AccountsContract(t *testing.T, store AccountStore, keys keyring.Store, conf
 		closing.owner.State = "closing"
 		require.NoError(t, closing.create(t, store))
 		for _, a := range []account{none, closing} {
-			require.ErrorIs(t, store.PutConsent(t.Context(), a.owner.User, access.Collection, access.Consent{Version: "9"}), conflict)
+			require.ErrorIs(t, store.PutConsent(t.Context(), a.owner.User, access.Collection, access.Consent{Version: "9"}, "another"), conflict)
 		}
 		none.requireStored(t, store, keys, false)
 		closing.requireStored(t, store, keys, true)
@@ -253,7 +267,7 @@ func AccountsContract(t *testing.T, store AccountStore, keys keyring.Store, conf
 		require.NotErrorIs(t, err, conflict)
 		a.requireStored(t, store, keys, false)
 		require.NoError(t, a.create(t, store))
-		err = store.PutConsent(ended(t), a.owner.User, access.Collection, access.Consent{Version: "9"})
+		err = store.PutConsent(ended(t), a.owner.User, access.Collection, access.Consent{Version: "9"}, "another")
 		require.Error(t, err)
 		require.NotErrorIs(t, err, conflict)
 		a.requireStored(t, store, keys, true)

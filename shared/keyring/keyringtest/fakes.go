@@ -4,6 +4,7 @@
 package keyringtest
 
 import (
+	"cmp"
 	"context"
 	"crypto/aes"
 	"crypto/cipher"
@@ -184,8 +185,9 @@ func (a *Accounts) CreateAccount(ctx context.Context, identity string, owner acc
 	return nil
 }
 
-// PutConsent replaces a consent of an active account by a later one.
-func (a *Accounts) PutConsent(ctx context.Context, user access.UserID, purpose access.Purpose, c access.Consent) error {
+// PutConsent replaces a consent of an active account by a later one; an account
+// without a pseudonym gets this one.
+func (a *Accounts) PutConsent(ctx context.Context, user access.UserID, purpose access.Purpose, c access.Consent, pseudonym string) error {
 	if err := a.Hook.before(ctx, "put consent"); err != nil {
 		return err
 	}
@@ -197,6 +199,7 @@ func (a *Accounts) PutConsent(ctx context.Context, user access.UserID, purpose a
 	}
 	owner.Consents = maps.Clone(owner.Consents)
 	owner.Consents[purpose] = c
+	owner.Pseudonym = cmp.Or(owner.Pseudonym, pseudonym)
 	a.set(access.OwnerKey(user), owner)
 	return nil
 }
