@@ -63,7 +63,7 @@ func (d *decoder) documents(points []reading.Value) error {
 	if err != nil {
 		return err
 	}
-	shapes := make([]*Shape, tables)
+	shapes := make([]parsedShape, tables)
 	for i := range shapes {
 		text, err := d.sized()
 		if err != nil {
@@ -117,7 +117,7 @@ func (d *decoder) runs(documents, tables int) ([]run, []int, error) {
 
 // table reads the documents of a shape. Their values have been paid for, but not
 // the text in their holes.
-func (d *decoder) table(s *Shape, n int) ([]reading.Value, error) {
+func (d *decoder) table(s parsedShape, n int) ([]reading.Value, error) {
 	k := len(s.numbers)
 	holes := make([]reading.Value, n*k)
 	for hole, number := range s.numbers {
@@ -129,7 +129,7 @@ func (d *decoder) table(s *Shape, n int) ([]reading.Value, error) {
 	f := filler{members: make([]reading.Value, n*s.members)}
 	for i := range documents {
 		f.holes = holes[i*k:]
-		documents[i] = f.value(&s.root)
+		documents[i] = f.value(s.root)
 	}
 	return documents, nil
 }

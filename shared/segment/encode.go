@@ -28,23 +28,23 @@ const (
 // as long as Go's compressor stays as it is. It returns [ErrLimit] for more than
 // [DefaultLimits] and [ErrValue] for what is no JSON; nothing else fails.
 func Encode(points []reading.Value) ([]byte, error) {
-	documents := make([]Document, len(points))
-	for i, p := range points {
-		documents[i].Whole = p
+	list := make([]Document, len(points))
+	documents := make([]*Document, len(points))
+	for i := range points {
+		list[i].Whole = &points[i]
+		documents[i] = &list[i]
 	}
 	return EncodeDocuments(documents)
 }
 
 // EncodeDocuments is Encode of documents that may have been taken apart already.
-func EncodeDocuments(documents []Document) ([]byte, error) {
+func EncodeDocuments(documents []*Document) ([]byte, error) {
 	if len(documents) > DefaultLimits.Documents {
 		return nil, ErrLimit
 	}
-	e := encoder{left: DefaultLimits, known: map[string]int{}, last: -1}
-	for i := range documents {
-		if err := e.document(&documents[i]); err != nil {
-			return nil, err
-		}
+	e := encoder{left: DefaultLimits, known: map[string]int{}}
+	if err := e.divide(documents); err != nil {
+		return nil, err
 	}
 	if len(documents) > 0 {
 		e.writeTables()
@@ -65,61 +65,79 @@ type encoder struct {
 	left    Limits
 	tables  []table
 	known   map[string]int // index of the tables, by the text of their shape
-	last    int            // table of the document before
 	runs    []run
-	holes   []string // of one document
 	text    []byte
 	columns []byte
+	scratch []int64
 }
 
 // A table is the documents of one shape.
 type table struct {
 	outline
-	shape     *Shape // that has come last; nil for none
-	documents int
-	holes     []string // of one document after the other
+	shape *Shape     // that has come last; nil for none
+	n     int        // documents
+	rows  [][]string // what stands in the holes of each
 }
 
 type run struct{ table, documents int }
 
-// document adds a document to its table.
-func (e *encoder) document(d *Document) error {
-	at, holes := e.last, d.Holes
-	switch {
-	case d.Shape == nil:
-		var o outline
-		var err error
-		if holes, err = o.add(e.holes[:0], d.Whole, 0, func() bool { return true }); err != nil {
+// divide divides the documents into tables.
+func (e *encoder) divide(documents []*Document) error {
+	rows, of := make([][]string, len(documents)), make([]int, len(documents))
+	whole := adder{free: func() bool { return true }}
+	for i, d := range documents {
+		at := -1
+		if i > 0 {
+			at = of[i-1]
+		}
+		switch rows[i] = d.Holes; {
+		case d.Shape == nil:
+			whole.reset()
+			if err := whole.value(d.Whole, 0); err != nil {
+				return err
+			}
+			rows[i] = slices.Clone(whole.holes)
+			var ok bool
+			if at, ok = e.known[string(whole.text)]; !ok {
+				at = e.table(whole.outline())
+			}
+		case at < 0 || e.tables[at].shape != d.Shape:
+			at = e.table(d.Shape.outline)
+			e.tables[at].shape = d.Shape
+		}
+		if err := e.take(&e.tables[at], rows[i]); err != nil {
 			return err
 		}
-		e.holes = holes
-		at = e.table(o)
-	case at < 0 || e.tables[at].shape != d.Shape:
-		at = e.table(d.Shape.outline)
-		e.tables[at].shape = d.Shape
+		if i == 0 || at != of[i-1] {
+			e.runs = append(e.runs, run{table: at})
+		}
+		e.runs[len(e.runs)-1].documents++
+		of[i] = at
 	}
-	t := &e.tables[at]
-	if len(holes) != len(t.numbers) {
+	if len(e.tables) == 1 {
+		e.tables[0].rows = rows
+		return nil
+	}
+	for i, at := range of {
+		e.tables[at].rows = append(e.tables[at].rows, rows[i])
+	}
+	return nil
+}
+
+// take counts a document of a table towards the limits.
+func (e *encoder) take(t *table, row []string) error {
+	if len(row) != len(t.numbers) {
 		return ErrValue
 	}
 	length := t.bytes
-	for _, text := range holes {
+	for _, text := range row {
 		length += len(text)
 	}
 	if err := e.left.takeValues(t.values); err != nil {
 		return err
 	}
-	if err := e.left.takeText(length); err != nil {
-		return err
-	}
-	t.holes = append(t.holes, holes...)
-	t.documents++
-	if at != e.last {
-		e.runs = append(e.runs, run{table: at})
-	}
-	e.runs[len(e.runs)-1].documents++
-	e.last = at
-	return nil
+	t.n++
+	return e.left.takeText(length)
 }
 
 // table is the index of the table of an outline.
@@ -155,20 +173,18 @@ func (e *encoder) writeTables() {
 	for i := range e.tables {
 		t := &e.tables[i]
 		for hole, number := range t.numbers {
-			c := column{list: t.holes[hole:], stride: len(t.numbers), n: t.documents}
-			e.column(c, number)
+			e.column(column{t.rows, hole}, number)
 		}
 	}
 }
 
 // A column is what stands in one hole of a table's documents.
 type column struct {
-	list   []string
-	stride int // from one value in list to the next
-	n      int
+	rows [][]string
+	hole int
 }
 
-func (c column) at(i int) string { return c.list[i*c.stride] }
+func (c column) at(i int) string { return c.rows[i][c.hole] }
 
 func (e *encoder) column(c column, number bool) {
 	switch {
@@ -179,7 +195,7 @@ func (e *encoder) column(c column, number bool) {
 	case !number && (e.times(c) || e.uuids(c)):
 	default:
 		e.columns = append(e.columns, classTexts)
-		lengths := make([]int64, c.n)
+		lengths := e.ints(len(c.rows))
 		for i := range lengths {
 			lengths[i] = int64(len(c.at(i)))
 			e.text = append(e.text, c.at(i)...)
@@ -189,7 +205,7 @@ func (e *encoder) column(c column, number bool) {
 }
 
 func (c column) same() bool {
-	for i := 1; i < c.n; i++ {
+	for i := range c.rows {
 		if c.at(i) != c.at(0) {
 			return false
 		}
@@ -197,17 +213,24 @@ func (c column) same() bool {
 	return true
 }
 
+// ints is room for n integers, until it is asked for again.
+func (e *encoder) ints(n int) []int64 {
+	e.scratch = slices.Grow(e.scratch[:0], n)[:n]
+	return e.scratch
+}
+
 // decimals, times and uuids write a column if all of it is theirs, or nothing.
 
 func (e *encoder) decimals(c column) bool {
-	scale := 0
-	units, scales := make([]int64, c.n), make([]uint8, c.n)
+	n := len(c.rows)
+	scratch := e.ints(2 * n)
+	units, scales, scale := scratch[:n], scratch[n:], 0
 	for i := range units {
 		d, ok := parseDecimal(c.at(i))
 		if !ok {
 			return false
 		}
-		units[i], scales[i], scale = d.units, uint8(d.scale), max(scale, d.scale)
+		units[i], scales[i], scale = d.units, int64(d.scale), max(scale, d.scale)
 	}
 	for i := range units {
 		units[i] *= pow10[scale-int(scales[i])]
@@ -217,21 +240,19 @@ func (e *encoder) decimals(c column) bool {
 }
 
 func (e *encoder) times(c column) bool {
-	if _, ok := parseMoment(c.at(0)); !ok {
-		return false
-	}
-	scale, moments := 0, make([]moment, c.n)
-	for i := range moments {
+	n := len(c.rows)
+	scratch := e.ints(4 * n)
+	seconds, nanos, zones, digits, scale := scratch[:n], scratch[n:2*n], scratch[2*n:3*n], scratch[3*n:], 0
+	for i := range c.rows {
 		m, ok := parseMoment(c.at(i))
 		if !ok {
 			return false
 		}
-		moments[i], scale = m, max(scale, m.scale())
+		seconds[i], nanos[i], zones[i], digits[i], scale = m.seconds, m.nanos, m.zone, m.digits, max(scale, m.scale())
 	}
-	parts := make([]int64, 3*c.n)
-	instants, zones, digits := parts[:c.n], parts[c.n:2*c.n], parts[2*c.n:]
-	for i := range moments {
-		instants[i], zones[i], digits[i] = moments[i].scaled(scale), moments[i].zone, moments[i].digits
+	instants := seconds
+	for i := range instants {
+		instants[i] = moment{seconds: seconds[i], nanos: nanos[i]}.scaled(scale)
 	}
 	e.columns = append(e.columns, classTimes, byte(scale))
 	for _, part := range [][]int64{instants, zones, digits} {
@@ -242,9 +263,12 @@ func (e *encoder) times(c column) bool {
 
 func (e *encoder) uuids(c column) bool {
 	before := len(e.columns)
-	e.columns = slices.Grow(e.columns, 1+16*c.n)
+	if len(c.at(0)) != 36 {
+		return false
+	}
+	e.columns = slices.Grow(e.columns, 1+16*len(c.rows))
 	e.columns = append(e.columns, classUUIDs)
-	for i := range c.n {
+	for i := range c.rows {
 		var ok bool
 		if e.columns, ok = parseUUID(e.columns, c.at(i)); !ok {
 			e.columns = e.columns[:before]

@@ -4,7 +4,9 @@ import (
 	"bytes"
 	"errors"
 	"io"
+	"slices"
 	"strings"
+	"sync"
 	"unicode/utf8"
 
 	"github.com/go-json-experiment/json/jsontext"
@@ -16,7 +18,7 @@ import (
 // Document is one to pack: whole, or as a shape and what stands in its holes.
 type Document struct {
 	redact.Mark
-	Whole reading.Value // where Shape is nil
+	Whole *reading.Value // where Shape is nil
 	Shape *Shape
 	Holes []string // canonical numbers, and strings, in the order of the shape's holes
 }
@@ -24,17 +26,18 @@ type Document struct {
 // Value is the document, whole.
 func (d Document) Value() reading.Value {
 	if d.Shape == nil {
-		return d.Whole
+		return *d.Whole
 	}
+	shape := d.Shape.parsed()
 	values := make([]reading.Value, len(d.Holes))
 	for i, text := range d.Holes {
 		values[i] = reading.StringValue(text)
-		if d.Shape.numbers[i] {
+		if shape.numbers[i] {
 			values[i], _ = reading.NumberValue(text) // canonical by contract
 		}
 	}
-	filled := filler{holes: values, members: make([]reading.Value, d.Shape.members)}
-	return filled.value(&d.Shape.root)
+	filled := filler{holes: values, members: make([]reading.Value, shape.members)}
+	return filled.value(shape.root)
 }
 
 // Shape is what documents have in common: a document with holes for numbers and
@@ -42,32 +45,46 @@ func (d Document) Value() reading.Value {
 type Shape struct {
 	redact.Mark
 	outline
-	root    node
-	members int // of the containers with holes
+	parsed func() parsedShape
 }
 
 // NewShape makes a shape of a document: free says of each number and string, in
 // the order of the document's text, whether it is a hole. Errors are Encode's.
 func NewShape(v reading.Value, free func(i int) bool) (*Shape, error) {
 	i := -1
-	var o outline
-	if _, err := o.add(nil, v, 0, func() bool { i++; return free(i) }); err != nil {
+	a := adder{free: func() bool { i++; return free(i) }}
+	if err := a.value(&v, 0); err != nil {
 		return nil, err
 	}
-	left := DefaultLimits
-	return parseShape(o.text, 1, DefaultLimits.Depth, &left)
+	return a.outline().shape(), nil
+}
+
+// shape is the shape of an outline, which is parsed when it is needed: who packs
+// does not need it.
+func (o outline) shape() *Shape {
+	return &Shape{outline: o, parsed: sync.OnceValue(func() parsedShape {
+		left := Limits{Values: o.values, Text: o.bytes}
+		p, err := parseShape(o.text, 1, DefaultLimits.Depth, &left)
+		if err != nil || len(p.numbers) != len(o.numbers) {
+			panic("segment: an outline is a shape")
+		}
+		return p
+	})}
 }
 
 // With returns a shape of objects that have member name before those of s, with
 // the same value in each. s must be of objects without such a member.
 func (s *Shape) With(name string, v reading.Value) (*Shape, error) {
-	whole, err := NewShape(reading.ObjectValue([]string{name}, []reading.Value{v}), func(int) bool { return false })
-	if err != nil {
+	a, object := adder{free: func() bool { return false }}, reading.ObjectValue([]string{name}, []reading.Value{v})
+	if err := a.value(&object, 0); err != nil {
 		return nil, err
 	}
-	text := whole.text[:len(whole.text)-1] + "," + s.text[1:]
-	left := DefaultLimits
-	return parseShape(text, 1, DefaultLimits.Depth, &left)
+	return outline{
+		text:    string(a.text[:len(a.text)-1]) + "," + s.text[1:],
+		numbers: s.numbers,
+		values:  a.values + s.values - 1, // one object
+		bytes:   a.bytes + s.bytes,
+	}.shape(), nil
 }
 
 // outline is a shape as it is written.
@@ -84,19 +101,22 @@ const (
 	mark       = "#" // before a string that begins with it
 )
 
-// add makes o the outline of v and appends to holes what stands in them.
-func (o *outline) add(holes []string, v reading.Value, depth int, free func() bool) ([]string, error) {
-	a := adder{outline: o, holes: holes, free: free}
-	err := a.value(&v, depth)
-	o.text = string(a.text)
-	return a.holes, err
+// adder takes a document apart: into its outline, and what stands in its holes.
+type adder struct {
+	free          func() bool // says of each number and string whether it is a hole
+	text          []byte
+	holes         []string
+	numbers       []bool
+	values, bytes int
 }
 
-type adder struct {
-	*outline
-	text  []byte
-	holes []string
-	free  func() bool
+func (a *adder) outline() outline {
+	return outline{string(a.text), slices.Clone(a.numbers), a.values, a.bytes}
+}
+
+// reset makes room for the next document.
+func (a *adder) reset() {
+	*a = adder{free: a.free, text: a.text[:0], holes: a.holes[:0], numbers: a.numbers[:0]}
 }
 
 func (a *adder) value(v *reading.Value, depth int) error {
@@ -204,12 +224,18 @@ type node struct {
 	list  []node // nil where value is whole
 }
 
+// A parsedShape is a shape as documents are made of it.
+type parsedShape struct {
+	outline
+	root    *node
+	members int // of the containers with holes
+}
+
 // parseShape reads a shape's text, for so many documents, whose values and text
 // it takes from left before it makes them.
-func parseShape(text string, documents, depth int, left *Limits) (*Shape, error) {
-	p := shapeParser{dec: jsontext.NewDecoder(bytes.NewBufferString(text)), shape: &Shape{}, documents: documents, depth: depth, left: left}
-	p.shape.text = text
-	root, err := p.node()
+func parseShape(text string, documents, depth int, left *Limits) (parsedShape, error) {
+	p := shapeParser{dec: jsontext.NewDecoder(bytes.NewBufferString(text)), parsedShape: parsedShape{outline: outline{text: text}}, documents: documents, depth: depth, left: left}
+	n, err := p.node()
 	if err == nil {
 		if _, end := p.dec.ReadToken(); end != io.EOF {
 			err = ErrBlock
@@ -219,21 +245,21 @@ func parseShape(text string, documents, depth int, left *Limits) (*Shape, error)
 		if !errors.Is(err, ErrLimit) {
 			err = ErrBlock
 		}
-		return nil, err
+		return parsedShape{}, err
 	}
-	p.shape.root = root
-	return p.shape, nil
+	p.root = &n
+	return p.parsedShape, nil
 }
 
 type shapeParser struct {
+	parsedShape
 	dec              *jsontext.Decoder
-	shape            *Shape
 	documents, depth int
 	left             *Limits
 }
 
 func (p *shapeParser) take(text string) error {
-	p.shape.bytes += len(text)
+	p.bytes += len(text)
 	return p.left.takeText(len(text) * p.documents)
 }
 
@@ -242,7 +268,7 @@ func (p *shapeParser) node() (node, error) {
 	if err != nil {
 		return node{}, err
 	}
-	p.shape.values++
+	p.values++
 	if err := p.left.takeValues(p.documents); err != nil {
 		return node{}, err
 	}
@@ -267,8 +293,8 @@ func (p *shapeParser) node() (node, error) {
 func (p *shapeParser) text(text string) (node, error) {
 	if rest, marked := strings.CutPrefix(text, mark); marked {
 		if text == numberHole || text == textHole {
-			p.shape.numbers = append(p.shape.numbers, text == numberHole)
-			return node{hole: len(p.shape.numbers) - 1}, nil
+			p.numbers = append(p.numbers, text == numberHole)
+			return node{hole: len(p.numbers) - 1}, nil
 		}
 		if !strings.HasPrefix(rest, mark) {
 			return node{}, ErrBlock
@@ -284,7 +310,7 @@ func (p *shapeParser) container(kind jsontext.Kind) (node, error) {
 	}
 	n := node{hole: -1}
 	object := kind == jsontext.KindBeginObject
-	holes := len(p.shape.numbers)
+	holes := len(p.numbers)
 	var values []reading.Value
 	for k := p.dec.PeekKind(); k != jsontext.KindEndObject && k != jsontext.KindEndArray; k = p.dec.PeekKind() {
 		if object {
@@ -306,8 +332,8 @@ func (p *shapeParser) container(kind jsontext.Kind) (node, error) {
 	if _, err := p.dec.ReadToken(); err != nil {
 		return n, err
 	}
-	if holes < len(p.shape.numbers) {
-		p.shape.members += len(n.list)
+	if holes < len(p.numbers) {
+		p.members += len(n.list)
 		return n, nil
 	}
 	n.value, n.list = reading.ArrayValue(values), nil
