@@ -6,6 +6,7 @@ include localstack/localstack.mk
 
 VENV := .local/venvs/test/bin
 SAM  := .local/venvs/sam/bin
+CHECKOV := .local/venvs/checkov/bin/checkov
 TOOL := go tool -modfile=tools/go.mod
 SQLC := CGO_ENABLED=0 $(TOOL) sqlc -f shared/postgres/sqlc.yaml
 RUFF := localstack/pyproject.toml
@@ -35,10 +36,12 @@ check: setup ## format, lint, types, template, layers, licences
 	@$(SQLC) diff
 	@go test ./guard/...
 	@$(VENV)/ruff check -q localstack && $(VENV)/ruff format -q --check localstack
-	@$(VENV)/ruff check -q --config $(RUFF) e2e shared && $(VENV)/ruff format -q --check --config $(RUFF) e2e shared
+	@$(VENV)/ruff check -q --config $(RUFF) docs e2e shared && $(VENV)/ruff format -q --check --config $(RUFF) docs e2e shared
 	@$(VENV)/mypy --no-error-summary --config-file localstack/pyproject.toml localstack/launcher localstack/plugins
 	@SAM_CLI_TELEMETRY=0 __SAM_CLI_APP_DIR=.local/sam-home AWS_DEFAULT_REGION=eu-central-1 $(SAM)/sam validate --lint >/dev/null
 	@$(SAM)/cfn-lint template.yaml
+	@$(VENV)/python docs/costs.py --check
+	@$(CHECKOV) --config-file .checkov.yaml >.local/checkov.log || { cat .local/checkov.log; exit 1; }
 
 generate: ## golden files, the contract inside template.yaml, and SQL's Go, after a change that is meant
 	@$(SQLC) generate

@@ -18,9 +18,9 @@ import (
 func TestMorningIsValid(t *testing.T) {
 	batch, err := openmhealth.Decode(morning, testUser, openmhealth.Intake)
 	require.NoError(t, err)
-	require.Len(t, batch.Readings, len(batch.Results), "all accepted")
-	for _, r := range batch.Readings {
-		require.Equal(t, "2022-07-16", r.Day(), "one day, so one block")
+	require.Len(t, batch.Records, len(batch.Results), "all accepted")
+	for _, r := range batch.Records {
+		require.Equal(t, "2022-07-16", r.Start.Format(time.DateOnly), "one day, so one block")
 	}
 }
 

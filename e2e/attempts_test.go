@@ -198,5 +198,14 @@ func (e enforced) attemptsOnStores(t *testing.T) []attempt {
 	add("read the token keys", all(ingest, readings, enrol), func(ctx context.Context, c aws.Config) error {
 		return none(ssm.NewFromConfig(c).GetParameter(ctx, &ssm.GetParameterInput{Name: parameter}))
 	})
+	certificates := &ssm.PutParameterInput{Name: aws.String("/database-ca"), Value: aws.String("x"), Type: ssmtypes.ParameterTypeString, Overwrite: aws.Bool(true)}
+	_, err := ssm.NewFromConfig(e.root.AWS()).PutParameter(t.Context(), certificates) // as the operator does
+	require.NoError(t, err)
+	add("read the database's certificates", all(migrate), func(ctx context.Context, c aws.Config) error {
+		return none(ssm.NewFromConfig(c).GetParameter(ctx, &ssm.GetParameterInput{Name: certificates.Name}))
+	})
+	add("write the database's certificates", nil, func(ctx context.Context, c aws.Config) error {
+		return none(ssm.NewFromConfig(c).PutParameter(ctx, certificates))
+	})
 	return attempts
 }

@@ -186,10 +186,15 @@ func plantControls(t *testing.T, s *stack.Stack, c canaries, points []reading.Va
 	controls := map[string]string{}
 
 	plants := search.Plants(c.note, c.values[0])
-	// What a block holds before it is sealed, as the codec writes it.
-	number, err := reading.NumberValue(c.values[0])
-	require.NoError(t, err)
-	packed, err := segment.Encode([]reading.Value{reading.ArrayValue([]reading.Value{number, reading.StringValue(c.note)})})
+	// What a block holds before it is sealed, as the codec writes it: the first of
+	// some numbers, and differences.
+	var column []reading.Value
+	for _, last := range []string{"7", "7", "8"} {
+		number, err := reading.NumberValue(strings.TrimSuffix(c.values[0], "7") + last)
+		require.NoError(t, err)
+		column = append(column, number)
+	}
+	packed, err := segment.Encode(column)
 	require.NoError(t, err)
 	plants = append(plants, search.Plant{Name: "segment with a value", Form: "zigzag varint", Piece: packed})
 	all, err := segment.Encode(points)

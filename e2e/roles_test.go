@@ -40,7 +40,11 @@ const (
 	readings  = "ReadingsRole"
 	enrol     = "EnrolRole"
 	keykeeper = "KeykeeperRole"
+	migrate   = "MigrateRole"
 )
+
+// conditions are template.yaml's as they are on AWS, with a database of its own.
+var conditions = map[string]bool{"OnAws": true, "MakeDatabase": true}
 
 // enforced is a second MiniStack, which enforces roles as LocalStack does not,
 // with the template's keys, tables, bucket and roles in it.
@@ -93,7 +97,8 @@ func newEnforced(t *testing.T) enforced {
 		}
 		require.NoError(t, ready.Err(), "MiniStack does not start")
 	}
-	e := enforced{&root, map[string]string{"Deployment": deployment, "AWS::Partition": "aws", "AWS::Region": s.Region, "AWS::AccountId": "000000000000", "AWS::URLSuffix": "amazonaws.com"}}
+	e := enforced{&root, map[string]string{"Deployment": deployment, "AWS::Partition": "aws", "AWS::Region": s.Region, "AWS::AccountId": "000000000000", "AWS::URLSuffix": "amazonaws.com",
+		"DatabaseCaParameter": "/database-ca", "DatabaseCluster.DBClusterResourceId": "cluster-1"}}
 	e.deploy(t)
 	return e
 }
@@ -158,6 +163,9 @@ func (e enforced) deploy(t *testing.T) {
 		p := template.Resources[id].Properties
 		e.iam(t, url.Values{"Action": {"CreateRole"}, "RoleName": {id}, "AssumeRolePolicyDocument": {document(p["AssumeRolePolicyDocument"])}})
 		for _, policy := range p["Policies"].([]any) {
+			if choice, ok := policy.([]any); ok { // !If
+				policy = choice[1]
+			}
 			policy := policy.(map[string]any)
 			e.iam(t, url.Values{"Action": {"PutRolePolicy"}, "RoleName": {id}, "PolicyName": {policy["PolicyName"].(string)}, "PolicyDocument": {document(policy["PolicyDocument"])}})
 		}
@@ -178,7 +186,8 @@ func (e enforced) iam(t *testing.T, form url.Values) {
 }
 
 // resolve puts names and ARNs where the template has references: contract reads
-// !GetAtt X.Arn as the text X.Arn, and !FindInMap as its list.
+// !GetAtt X.Arn as the text X.Arn, and !FindInMap, !If and !Sub with values as
+// their lists.
 func (e enforced) resolve(v any, mappings map[string]map[string]map[string]any) any {
 	switch v := v.(type) {
 	case map[string]any:
@@ -191,6 +200,19 @@ func (e enforced) resolve(v any, mappings map[string]map[string]map[string]any) 
 		if len(v) == 3 {
 			if found, ok := mappings[fmt.Sprint(v[0])][fmt.Sprint(v[1])][fmt.Sprint(v[2])]; ok {
 				return found
+			}
+			if conditions[fmt.Sprint(v[0])] {
+				return e.resolve(v[1], mappings)
+			}
+		}
+		if len(v) == 2 {
+			text, sub := v[0].(string)
+			if values, ok := v[1].(map[string]any); ok && sub {
+				text = e.resolve(text, mappings).(string)
+				for name, value := range values {
+					text = strings.ReplaceAll(text, "${"+name+"}", e.resolve(value, mappings).(string))
+				}
+				return text
 			}
 		}
 		resolved := make([]any, len(v))
@@ -230,12 +252,12 @@ func (e enforced) as(t *testing.T, role string) aws.Config {
 func TestRoles(t *testing.T) {
 	e := newEnforced(t)
 	configs := map[string]aws.Config{}
-	for _, role := range []string{ingest, readings, enrol, keykeeper} {
+	for _, role := range []string{ingest, readings, enrol, keykeeper, migrate} {
 		configs[role] = e.as(t, role)
 	}
 	for _, a := range slices.Concat(e.attemptsOnKeys(t), e.attemptsOnStores(t)) {
 		t.Run(a.name, func(t *testing.T) {
-			for _, role := range []string{ingest, readings, enrol, keykeeper} {
+			for _, role := range []string{ingest, readings, enrol, keykeeper, migrate} {
 				err := a.try(t.Context(), configs[role])
 				if slices.Contains(a.may, role) {
 					require.NoError(t, err, "%s may not", role)

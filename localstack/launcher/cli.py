@@ -42,9 +42,7 @@ def parse(words: list[str]) -> argparse.Namespace:
         added.set_defaults(run=run)
         return added
 
-    command(
-        "setup", setup, "makes the Python environments, DynamoDB Local and PostgreSQL; nothing where they are right"
-    )
+    command("setup", setup, "makes the Python environments, also those of make check, DynamoDB Local and PostgreSQL")
     command("up", up, "set-up, start, build, deploy and seed, each only where it is needed")
     command("down", down, "stops everything; users and the database stay, the rest of the local AWS is forgotten")
     stopped = command("stop", stop, "stops one part, for tests of its failure; `start` brings it back")
@@ -96,16 +94,24 @@ def with_packages(layout: Layout) -> None:
 
 
 def setup(layout: Layout, _: argparse.Namespace) -> int:
-    prerequisites.check(thorough=bool(environments.stale(layout)))
-    if environments.stale(layout):
-        with alone(layout):
-            environments.set_up(layout)
+    _set_up(layout, environments.stale(layout))
     return 0
 
 
-def up(layout: Layout, arguments: argparse.Namespace) -> int:
+def _set_up(layout: Layout, stale: list[str]) -> None:
+    prerequisites.check(thorough=bool(stale))
+    if stale:
+        with alone(layout):
+            environments.set_up(layout, stale)
+
+
+def _set_up_stack(layout: Layout) -> None:
+    _set_up(layout, [name for name in environments.stale(layout) if name not in environments.CHECKS])
+
+
+def up(layout: Layout, _: argparse.Namespace) -> int:
     os.environ.setdefault("FITVAULT_BEGAN", str(time.time()))
-    setup(layout, arguments)
+    _set_up_stack(layout)
     with_packages(layout)
     with alone(layout):
         started = services.start(layout)
@@ -137,8 +143,8 @@ def _deploy_and_seed(layout: Layout, force: bool) -> dict[str, Any]:
     return seed.seed(layout, made, outputs, fresh=before != services.localstack_identity(layout))
 
 
-def deploy(layout: Layout, arguments: argparse.Namespace) -> int:
-    setup(layout, arguments)
+def deploy(layout: Layout, _: argparse.Namespace) -> int:
+    _set_up_stack(layout)
     with_packages(layout)
     with alone(layout):
         services.start(layout)

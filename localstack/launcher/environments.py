@@ -15,7 +15,14 @@ from pathlib import Path
 from launcher.layout import HERE, Layout, base_environ
 from launcher.progress import Trouble, step
 
-VENVS = {"ls": "LocalStack", "ms": "MiniStack", "sam": "SAM and cfn-lint", "test": "the launcher and the tests"}
+VENVS = {
+    "ls": "LocalStack",
+    "ms": "MiniStack",
+    "sam": "SAM and cfn-lint",
+    "test": "the launcher and the tests",
+    "checkov": "checkov",
+}
+CHECKS = {"checkov"}  # of no use to the local AWS itself: `make check` needs them
 COPY_JARS = "org.apache.maven.plugins:maven-dependency-plugin:3.8.1:copy-dependencies"
 COPY_JAR = "org.apache.maven.plugins:maven-dependency-plugin:3.8.1:copy"
 POSTGRES = "17.5.0"

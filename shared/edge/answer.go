@@ -17,8 +17,13 @@ func WriteJSON(w http.ResponseWriter, status int, v any) error {
 	if err := e.Encode(v); err != nil {
 		return fault.Wrap(fault.Internal, "answer cannot be encoded", err)
 	}
+	return WriteText(w, status, b.Bytes())
+}
+
+// WriteText answers with a JSON document that is text already.
+func WriteText(w http.ResponseWriter, status int, text []byte) error {
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(status)
-	_, err := w.Write(b.Bytes())
+	_, err := w.Write(text)
 	return err
 }

@@ -187,8 +187,8 @@ func TestSeries(t *testing.T) {
 		blocks int
 	}{
 		{0, []string{monday, tuesday, monday}, 2},
-		{intake.MaxBlock / 3, slices.Repeat([]string{monday}, 20), 1},
-		{intake.MaxBlock / 3, slices.Repeat([]string{monday}, 100), 4},
+		{15 << 10, slices.Repeat([]string{monday}, 180), 1},
+		{15 << 10, slices.Repeat([]string{monday}, 400), 3},
 	} {
 		w := newWorld(t)
 		sent := seriesOf(strings.Repeat("x", test.pad), test.starts...)

@@ -3,6 +3,9 @@ package intake
 import (
 	"context"
 	"errors"
+	"math"
+	"slices"
+	"time"
 
 	"golang.org/x/sync/errgroup"
 
@@ -54,41 +57,7 @@ func (in *Intake) Readings(ctx context.Context, r Request) ([]openmhealth.Result
 	if err := in.storeBlocks(ctx, r, m, batch.Series, points); err != nil {
 		return nil, err
 	}
-	return answer(m, points)
-}
-
-// cut divides the accepted readings by UTC day, in the order they came, into
-// blocks of at most MaxBlock of text.
-func (in *Intake) cut(batch openmhealth.Batch) (rejected []Rejected, blocks []Block, err error) {
-	open := map[string]int{} // day → its last block
-	size := map[string]int{} // day → text in that block
-	shared := sharedText(batch)
-	var text []byte
-	next := 0
-	for _, result := range batch.Results {
-		if !result.Accepted {
-			rejected = append(rejected, Rejected{result.Index, result.Pointer, result.Rule})
-			continue
-		}
-		r := batch.Readings[next]
-		next++
-		text = r.Point.AppendJSON(text[:0])
-		length := len(text) - shared + shared/sharing
-		day := r.Day()
-		at, ok := open[day]
-		if !ok || size[day]+length > MaxBlock {
-			id, err := in.newID()
-			if err != nil {
-				return nil, nil, err
-			}
-			at = len(blocks)
-			blocks = append(blocks, Block{Day: day, ID: id})
-			open[day], size[day] = at, 0
-		}
-		blocks[at].add(result.Index)
-		size[day] += length
-	}
-	return rejected, blocks, nil
+	return answer(m, points, batch.Results)
 }
 
 // sharing is how many readings of a series pay for its header, which is stored
@@ -96,29 +65,68 @@ func (in *Intake) cut(batch openmhealth.Batch) (rejected []Rejected, blocks []Bl
 // a reader unpacks (segment.DefaultLimits).
 const sharing = 10
 
-// sharedText is how many bytes of text all readings of a series have in common.
-func sharedText(batch openmhealth.Batch) int {
-	if !batch.Series {
-		return 0
-	}
-	header, _ := batch.Readings[0].Point.Get("header")
-	return len(header.AppendJSON(nil))
-}
-
-// pointsOf returns the data points that the manifest accepted, by index. They
-// are the ones just decoded, unless other rules decided the manifest.
-func pointsOf(m Manifest, body []byte, batch openmhealth.Batch) (map[int]reading.Reading, error) {
-	points := make(map[int]reading.Reading, len(batch.Readings))
+// cut divides the accepted readings by UTC day, in the order they came, into
+// blocks of at most MaxBlock of text.
+func (in *Intake) cut(batch openmhealth.Batch) (rejected []Rejected, blocks []Block, err error) {
+	open := map[int64]int{} // day → its last block
+	size := []int{}         // of each block
+	last, at := int64(math.MinInt64), -1
 	next := 0
 	for _, result := range batch.Results {
+		if !result.Accepted {
+			rejected = append(rejected, Rejected{result.Index, result.Pointer, result.Rule})
+			continue
+		}
+		r := &batch.Records[next]
+		next++
+		length := r.Size + batch.Shared/sharing
+		if day := dayOf(r.Start); day != last { // most come in the order of time
+			var ok bool
+			if at, ok = open[day]; !ok {
+				at = -1
+			}
+			last = day
+		}
+		if at < 0 || size[at]+length > MaxBlock {
+			id, err := in.newID()
+			if err != nil {
+				return nil, nil, err
+			}
+			at = len(blocks)
+			blocks, size = append(blocks, Block{Day: r.Start.Format(time.DateOnly), ID: id}), append(size, 0)
+			open[last] = at
+		}
+		blocks[at].add(result.Index)
+		size[at] += length
+	}
+	return rejected, blocks, nil
+}
+
+// dayOf numbers the days of UTC.
+func dayOf(t time.Time) int64 {
+	const day = 24 * 60 * 60
+	seconds := t.Unix()
+	if seconds < 0 {
+		seconds -= day - 1
+	}
+	return seconds / day
+}
+
+// pointsOf returns, by index, the data points of a request that the manifest may
+// have accepted; others are nil. They are the ones just decoded, unless other
+// rules decided the manifest.
+func pointsOf(m Manifest, body []byte, batch openmhealth.Batch) ([]*openmhealth.Record, error) {
+	points := make([]*openmhealth.Record, len(batch.Results))
+	next := 0
+	for i, result := range batch.Results {
 		if result.Accepted {
-			points[result.Index] = batch.Readings[next]
+			points[i] = &batch.Records[next]
 			next++
 		}
 	}
 	for _, b := range m.Blocks {
 		if b.each(func(i int) error {
-			if _, ok := points[i]; !ok {
+			if i < 0 || i >= len(points) || points[i] == nil {
 				return errOtherRules
 			}
 			return nil
@@ -129,10 +137,11 @@ func pointsOf(m Manifest, body []byte, batch openmhealth.Batch) (map[int]reading
 		if err != nil {
 			return nil, err
 		}
+		points = make([]*openmhealth.Record, len(all))
 		for i, p := range all {
 			// A point that fails here was not accepted then, so no block names it.
 			if r, err := reading.FromPoint(p); err == nil {
-				points[i] = r
+				points[i] = &openmhealth.Record{ID: r.ID, Point: segment.Document{Whole: &all[i]}}
 			}
 		}
 		return points, nil
@@ -142,7 +151,7 @@ func pointsOf(m Manifest, body []byte, batch openmhealth.Batch) (map[int]reading
 
 var errOtherRules = errors.New("other rules decided this manifest")
 
-func (in *Intake) storeBlocks(ctx context.Context, r Request, m Manifest, series bool, points map[int]reading.Reading) error {
+func (in *Intake) storeBlocks(ctx context.Context, r Request, m Manifest, series bool, points []*openmhealth.Record) error {
 	sealer, err := in.Keys.Sealer(ctx, r.Owner, r.DataKey)
 	if err != nil {
 		return err
@@ -156,19 +165,18 @@ func (in *Intake) storeBlocks(ctx context.Context, r Request, m Manifest, series
 	return group.Wait()
 }
 
-func (in *Intake) storeBlock(ctx context.Context, sealer *vault.Sealer, r Request, b Block, series bool, points map[int]reading.Reading) error {
-	var batch []reading.Value
+func (in *Intake) storeBlock(ctx context.Context, sealer *vault.Sealer, r Request, b Block, series bool, points []*openmhealth.Record) error {
+	documents := make([]*segment.Document, 0, len(points))
 	if err := b.each(func(i int) error {
-		p, ok := points[i]
-		if !ok {
+		if i < 0 || i >= len(points) || points[i] == nil {
 			return fault.New(fault.Internal, "manifest names a record that the body does not have")
 		}
-		batch = append(batch, p.Point)
+		documents = append(documents, &points[i].Point)
 		return nil
 	}); err != nil {
 		return err
 	}
-	packed, err := segment.Encode(batch)
+	packed, err := segment.EncodeDocuments(documents)
 	if err != nil {
 		return fault.Wrap(fault.Internal, "readings cannot be packed", err)
 	}
@@ -189,12 +197,13 @@ func (in *Intake) storeBlock(ctx context.Context, sealer *vault.Sealer, r Reques
 	return nil
 }
 
-// answer renders the manifest's decisions, the same for every retry.
-func answer(m Manifest, points map[int]reading.Reading) ([]openmhealth.Result, error) {
+// answer renders the manifest's decisions, the same for every retry, in the place of
+// what was decided just now.
+func answer(m Manifest, points []*openmhealth.Record, decided []openmhealth.Result) ([]openmhealth.Result, error) {
 	if m.Count < 0 || m.Count > openmhealth.Intake.Records {
 		return nil, fault.New(fault.Internal, "manifest has more records than a body can have")
 	}
-	results := make([]openmhealth.Result, m.Count)
+	results := slices.Grow(decided[:0], m.Count)[:m.Count]
 	for i := range results {
 		results[i] = openmhealth.Result{Index: i, Accepted: true}
 	}
@@ -205,7 +214,7 @@ func answer(m Manifest, points map[int]reading.Reading) ([]openmhealth.Result, e
 		results[r.Index] = openmhealth.Result{Index: r.Index, Pointer: r.Pointer, Rule: r.Rule}
 	}
 	for i := range results {
-		if results[i].Accepted {
+		if results[i].Accepted && i < len(points) && points[i] != nil {
 			results[i].ID = points[i].ID
 		}
 	}

@@ -5,6 +5,7 @@ import (
 	"io"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/go-json-experiment/json/jsontext"
 	"github.com/stretchr/testify/require"
@@ -33,6 +34,22 @@ const (
 	point     = `{"header":` + header + `,"body":` + body + `}`
 )
 
+// readingsOf is the accepted records as readers see them. What Decode says of them
+// besides is the same.
+func readingsOf(t testing.TB, batch Batch) []reading.Reading {
+	t.Helper()
+	list := make([]reading.Reading, len(batch.Records))
+	for i, r := range batch.Records {
+		var err error
+		list[i], err = r.Reading()
+		require.NoError(t, err)
+		require.Equal(t, list[i].ID, r.ID)
+		require.True(t, list[i].Start.Equal(r.Start))
+		require.Equal(t, time.UTC, r.Start.Location())
+	}
+	return list
+}
+
 func TestDecodeTakesWhatIsGood(t *testing.T) {
 	bad := strings.Replace(point, "beats/min", "bpm", 1)
 	batch, err := Decode([]byte("["+point+" ,"+bad+",7,\n"+point+"]"), owner, Intake)
@@ -45,8 +62,8 @@ func TestDecodeTakesWhatIsGood(t *testing.T) {
 		{Index: 3, Accepted: true, ID: id},
 	}, batch.Results)
 	require.False(t, batch.Series)
-	require.Len(t, batch.Readings, 2)
-	for _, r := range batch.Readings {
+	require.Len(t, batch.Records, 2)
+	for _, r := range readingsOf(t, batch) {
 		require.Equal(t, reading.Type{Namespace: "omh", Name: "heart-rate"}, r.Type)
 		require.Equal(t, "2.0", r.Version)
 		require.Equal(t, "2026-05-04", r.Day())
@@ -55,7 +72,7 @@ func TestDecodeTakesWhatIsGood(t *testing.T) {
 
 	batch, err = Decode([]byte(" "+point+"\n"), owner, Intake)
 	require.NoError(t, err)
-	require.Len(t, batch.Readings, 1)
+	require.Len(t, batch.Records, 1)
 	require.Equal(t, []Result{{Accepted: true, ID: id}}, batch.Results)
 }
 
@@ -97,7 +114,7 @@ func TestDecodeRefusesBodies(t *testing.T) {
 		decoded, err := Decode([]byte(c.body), owner, small)
 		require.Equal(t, c.kind, fault.KindOf(err), name)
 		require.Equal(t, c.items, fault.ItemsOf(err), name)
-		require.Empty(t, decoded.Readings, name)
+		require.Empty(t, decoded.Records, name)
 		var f *fault.Error
 		require.ErrorAs(t, err, &f)
 		require.NoError(t, f.Cause, "jsontext's errors quote the body")
@@ -116,7 +133,7 @@ func TestIntakeLimits(t *testing.T) {
 	batch := func(n int) []byte { return []byte("[" + strings.TrimSuffix(strings.Repeat(point+",", n), ",") + "]") }
 	decoded, err := Decode(batch(1000), owner, Intake)
 	require.NoError(t, err)
-	require.Len(t, decoded.Readings, 1000)
+	require.Len(t, decoded.Records, 1000)
 	_, err = Decode(batch(1001), owner, Intake)
 	require.Equal(t, fault.TooLarge, fault.KindOf(err))
 
@@ -251,7 +268,7 @@ func FuzzDecode(f *testing.F) {
 	f.Fuzz(func(t *testing.T, body []byte) {
 		limits := Limits{Bytes: 4096, Records: 4, Depth: 8, RecordBytes: 1024}
 		batch, err := Decode(body, owner, limits)
-		readings, results := batch.Readings, batch.Results
+		readings, results := readingsOf(t, batch), batch.Results
 		points, syntax := Points(body, limits)
 		if err != nil && fault.KindOf(err) != fault.Invalid {
 			require.Equal(t, err, syntax)

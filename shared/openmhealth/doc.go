@@ -13,7 +13,7 @@
 //	unknown-type    schema_id names a served type, a numbered version     a body is checked, or refused
 //	number          at most 34 digits, written without an exponent        kept exactly, to the digit
 //	record-size     at most 256 KiB as sent, and 1,000 elements in a      it is stored in one item; and a
-//	                list                                                  long list costs memory to judge
+//	                list; of a data series' header at most 16 KiB         long list costs memory to judge
 //	user            a header's user_id is the owner's                     nobody writes for another
 //	id              an Open mHealth header's id has 1 to 256 code         it is repeated in answers
 //	                points, none of them a control character
@@ -25,6 +25,10 @@
 // pattern, oneOf, anyOf. The first failure decides: envelope, header, body, time;
 // within header or body, the first by pointer and rule. Of alternatives that all
 // fail, the one that got deepest is reported, else the alternatives themselves.
+//
+// A record of the same shape as one that was accepted before is accepted without
+// being parsed, if no schema could tell the two apart: learn.go says why, and
+// docs/adr/0011-judge-by-shape.md what for. The verdicts are the same.
 //
 // Verdicts are those of Python's jsonschema (its FormatChecker with all formats)
 // and these rules; e2e/oracle/schema_verdicts.py holds both against Decode. Known

@@ -83,13 +83,7 @@ const maxID = 256 // code points
 
 func checkHeader(point reading.Value, owner string) *reading.PointError {
 	header, _ := point.Get("header")
-	schema := HeaderOMH
-	for _, name := range []string{"uuid", "source_creation_date_time"} {
-		if _, ok := header.Get(name); ok {
-			schema = HeaderIEEE
-		}
-	}
-	if failed := check(schema.Compile(), header, "/header"); failed != nil {
+	if failed := check(headerSchema(header).Compile(), header, "/header"); failed != nil {
 		return failed
 	}
 	if user, ok := header.Get("user_id"); ok && user.Text() != owner {
@@ -99,6 +93,16 @@ func checkHeader(point reading.Value, owner string) *reading.PointError {
 		return &reading.PointError{Pointer: "/header/id", Rule: RuleID}
 	}
 	return nil
+}
+
+// headerSchema tells the two headers apart by their members.
+func headerSchema(header reading.Value) Schema {
+	for _, name := range []string{"uuid", "source_creation_date_time"} {
+		if _, ok := header.Get(name); ok {
+			return HeaderIEEE
+		}
+	}
+	return HeaderOMH
 }
 
 func acceptableID(id string) bool {

@@ -24,10 +24,10 @@ const owner = "aaaabbbbccccddddeeeeffffgg"
 func decide(t *testing.T, point string) (oracle.Point, openmhealth.Result) {
 	t.Helper()
 	batch, err := openmhealth.Decode([]byte("["+point+"]"), owner, openmhealth.Intake)
-	readings, results := batch.Readings, batch.Results
+	records, results := batch.Records, batch.Results
 	require.Len(t, results, 1, "%s: %v", point, err)
 	if err == nil {
-		start := readings[0].Start
+		start := records[0].Start
 		nanos := new(big.Int).Mul(big.NewInt(start.Unix()), big.NewInt(1e9))
 		nanos.Add(nanos, big.NewInt(int64(start.Nanosecond())))
 		return oracle.Point{ID: results[0].ID, Start: nanos.String()}, results[0]

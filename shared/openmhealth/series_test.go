@@ -36,16 +36,17 @@ func TestSeries(t *testing.T) {
 			{Index: 3, Pointer: "/body", Rule: RuleType},
 			{Index: 4, Accepted: true, ID: c.id},
 		}, batch.Results, name)
-		require.Len(t, batch.Readings, 2, name)
+		readings := readingsOf(t, batch)
+		require.Len(t, readings, 2, name)
 		for i, text := range []string{body, other} {
-			got, _ := batch.Readings[i].Point.Get("body")
+			got, _ := readings[i].Point.Get("body")
 			require.True(t, value(t, text).Equal(got), name)
-			require.Len(t, batch.Readings[i].Point.Names(), 2, name)
+			require.Len(t, readings[i].Point.Names(), 2, name)
 		}
 		points, err := Points([]byte(c.sent), Intake)
 		require.NoError(t, err, name)
 		require.Len(t, points, 5, name)
-		require.True(t, points[4].Equal(batch.Readings[1].Point), name)
+		require.True(t, points[4].Equal(readings[1].Point), name)
 	}
 }
 
@@ -84,7 +85,7 @@ func TestSeriesRefused(t *testing.T) {
 		batch, err := Decode([]byte(c.body), owner, small)
 		require.Equal(t, c.kind, fault.KindOf(err), name)
 		require.Equal(t, c.items, fault.ItemsOf(err), name)
-		require.Empty(t, batch.Readings, name)
+		require.Empty(t, batch.Records, name)
 		require.Equal(t, c.kind == fault.Invalid, batch.Series, name)
 	}
 }
@@ -93,7 +94,7 @@ func TestSeriesLimits(t *testing.T) {
 	many := strings.Split(strings.Repeat(body+" ", 1001), " ")
 	batch, err := Decode([]byte(seriesOf(header, many[:1000]...)), owner, Intake)
 	require.NoError(t, err)
-	require.Len(t, batch.Readings, 1000)
+	require.Len(t, batch.Records, 1000)
 	_, err = Decode([]byte(seriesOf(header, many[:1001]...)), owner, Intake)
 	require.Equal(t, fault.TooLarge, fault.KindOf(err))
 

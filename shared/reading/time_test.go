@@ -142,3 +142,21 @@ func TestStart(t *testing.T) {
 		require.EqualError(t, err, "data point breaks rule "+c.rule)
 	}
 }
+
+// Every day of the calendar, and the days that it does not have.
+func TestCalendar(t *testing.T) {
+	day := time.Date(1, 1, 1, 0, 0, 0, 0, time.UTC)
+	for year := 1; year <= 9999; year++ {
+		for month := 1; month <= 12; month++ {
+			for d := 1; d <= 31; d++ {
+				valid := day.Year() == year && int(day.Month()) == month && day.Day() == d
+				if valid != (uint(d)-1 < daysIn(uint(year), uint(month))) || valid && days(uint(year), uint(month), uint(d)) != day.Unix()/86400 {
+					t.Fatal(year, month, d)
+				}
+				if valid {
+					day = day.AddDate(0, 0, 1)
+				}
+			}
+		}
+	}
+}

@@ -5,8 +5,8 @@ import (
 	"compress/flate"
 	"encoding/binary"
 	"io"
-	"math/bits"
 	"sync"
+	"unicode/utf8"
 
 	"fitvault/shared/reading"
 )
@@ -16,53 +16,291 @@ import (
 // [ErrBlock] where the bytes are no block; it allocates in proportion to the
 // limits at the most, whatever the bytes are.
 func Decode(block []byte, limits Limits) ([]reading.Value, error) {
-	if len(block) == 0 || block[0] != version1 {
+	if len(block) == 0 || block[0] != version2 {
 		return nil, ErrBlock
 	}
-	outer := decoder{body: block[1:], left: limits}
+	outer := reader{block[1:]}
 	documents, err := outer.count(limits.Documents)
 	if err != nil {
 		return nil, err
 	}
 	size, err := outer.count(len(block))
-	if err != nil || size > len(outer.body) {
+	if err != nil {
 		return nil, ErrBlock
 	}
-	body, err := inflate(outer.body[:size], limits.body())
+	compressed, err := outer.bytes(size)
 	if err != nil {
 		return nil, err
 	}
-	d := decoder{body: body, uuids: outer.body[size:], depth: limits.Depth, left: limits}
-	points, err := d.column(documents, 0)
+	text, err := inflate(compressed, limits.body())
 	if err != nil {
 		return nil, err
 	}
-	if len(d.body) > 0 || len(d.uuids) > 0 {
+	d := decoder{text: reader{text}, columns: outer, limits: limits}
+	points := make([]reading.Value, documents)
+	if documents > 0 {
+		if err := d.documents(points); err != nil {
+			return nil, err
+		}
+	}
+	if len(d.text.left) > 0 || len(d.columns.left) > 0 {
 		return nil, ErrBlock
 	}
 	return points, nil
 }
 
 type decoder struct {
-	body  []byte // what is left of it
-	uuids []byte // the same
-	depth int
-	left  Limits
+	text, columns reader
+	limits        Limits // less what has been made
 }
 
+func (d *decoder) documents(points []reading.Value) error {
+	tables, err := d.text.index(len(points) + 1)
+	if err != nil || tables == 0 {
+		return ErrBlock
+	}
+	runs, counts, err := d.runs(len(points), tables)
+	if err != nil {
+		return err
+	}
+	shapes := make([]parsedShape, tables)
+	for i := range shapes {
+		text, err := d.sized()
+		if err != nil {
+			return err
+		}
+		if shapes[i], err = parseShape(text, counts[i], d.limits.Depth, &d.limits); err != nil {
+			return err
+		}
+	}
+	list := make([][]reading.Value, tables)
+	for i, s := range shapes {
+		if list[i], err = d.table(s, counts[i]); err != nil {
+			return err
+		}
+	}
+	for _, r := range runs {
+		n := copy(points, list[r.table][:r.documents])
+		points, list[r.table] = points[n:], list[r.table][n:]
+	}
+	return nil
+}
+
+// runs reads which documents are of which table, and how many each has.
+func (d *decoder) runs(documents, tables int) ([]run, []int, error) {
+	counts := make([]int, tables)
+	if tables == 1 {
+		counts[0] = documents
+		return []run{{0, documents}}, counts, nil
+	}
+	var runs []run
+	for left := documents; left > 0; {
+		table, err := d.text.index(tables)
+		if err != nil {
+			return nil, nil, err
+		}
+		n, err := d.text.index(left + 1)
+		if err != nil || n == 0 {
+			return nil, nil, ErrBlock
+		}
+		runs = append(runs, run{table, n})
+		counts[table] += n
+		left -= n
+	}
+	for _, n := range counts {
+		if n == 0 {
+			return nil, nil, ErrBlock
+		}
+	}
+	return runs, counts, nil
+}
+
+// table reads the documents of a shape. Their values have been paid for, but not
+// the text in their holes.
+func (d *decoder) table(s parsedShape, n int) ([]reading.Value, error) {
+	k := len(s.numbers)
+	holes := make([]reading.Value, n*k)
+	for hole, number := range s.numbers {
+		if err := d.column(holes[hole:], k, n, number); err != nil {
+			return nil, err
+		}
+	}
+	documents := make([]reading.Value, n)
+	f := filler{members: make([]reading.Value, n*s.members)}
+	for i := range documents {
+		f.holes = holes[i*k:]
+		documents[i] = f.value(s.root)
+	}
+	return documents, nil
+}
+
+// column reads n values into every k-th of to.
+func (d *decoder) column(to []reading.Value, k, n int, isNumber bool) error {
+	c, err := d.columns.index(int(classes))
+	if err != nil {
+		return err
+	}
+	value := text
+	if isNumber {
+		value = number
+	}
+	var next func(i int) (string, error)
+	switch class(c) {
+	case classSame:
+		return d.same(to, k, n, value)
+	case classTexts:
+		next, err = d.texts(n)
+	case classDecimals:
+		if !isNumber {
+			return ErrBlock
+		}
+		next, err = d.decimals(n)
+	default:
+		if isNumber {
+			return ErrBlock
+		}
+		if class(c) == classTimes {
+			next, err = d.times(n)
+		} else {
+			next = d.uuids()
+		}
+	}
+	for i := 0; i < n && err == nil; i++ {
+		var s string
+		if s, err = next(i); err != nil {
+			return err
+		}
+		if err = d.limits.takeText(len(s)); err != nil {
+			return err
+		}
+		to[i*k], err = value(s)
+	}
+	return err
+}
+
+// text and number make values of a block's text.
+
+func text(s string) (reading.Value, error) {
+	if !utf8.ValidString(s) {
+		return reading.Value{}, ErrBlock
+	}
+	return reading.StringValue(s), nil
+}
+
+// number takes canonical text and no other: a reader compares numbers by it.
+func number(s string) (reading.Value, error) {
+	v, err := reading.NumberValue(s)
+	if err != nil || v.Text() != s {
+		return reading.Value{}, ErrBlock
+	}
+	return v, nil
+}
+
+func (d *decoder) same(to []reading.Value, k, n int, value func(string) (reading.Value, error)) error {
+	s, err := d.sized()
+	if err != nil {
+		return err
+	}
+	if err := d.limits.takeText(n * len(s)); err != nil {
+		return err
+	}
+	v, err := value(s)
+	for i := range n {
+		to[i*k] = v
+	}
+	return err
+}
+
+// texts, decimals, times and uuids read columns, and return what gives their text.
+
+func (d *decoder) texts(n int) (func(i int) (string, error), error) {
+	lengths, err := d.ints(n)
+	return func(i int) (string, error) {
+		if lengths[i] < 0 || lengths[i] > int64(len(d.text.left)) {
+			return "", ErrBlock
+		}
+		b, err := d.text.bytes(int(lengths[i]))
+		return string(b), err
+	}, err
+}
+
+func (d *decoder) decimals(n int) (func(i int) (string, error), error) {
+	scale, err := d.columns.index(maxScale + 1)
+	if err != nil {
+		return nil, err
+	}
+	units, err := d.ints(n)
+	var buffer []byte
+	return func(i int) (string, error) {
+		if units[i] <= -maxUnits || units[i] >= maxUnits {
+			return "", ErrBlock
+		}
+		buffer = appendDecimal(buffer[:0], units[i], scale)
+		return string(buffer), nil
+	}, err
+}
+
+func (d *decoder) times(n int) (func(i int) (string, error), error) {
+	scale, err := d.columns.index(maxScale + 1)
+	if err != nil {
+		return nil, err
+	}
+	var parts [3][]int64 // instants, zones, digits
+	for i := range parts {
+		if parts[i], err = d.ints(n); err != nil {
+			return nil, err
+		}
+	}
+	var buffer []byte
+	return func(i int) (string, error) {
+		m := moment{zone: parts[1][i], digits: parts[2][i]}
+		m.seconds, m.nanos = instant(parts[0][i], scale)
+		if !m.valid() {
+			return "", ErrBlock
+		}
+		buffer = m.append(buffer[:0])
+		return string(buffer), nil
+	}, nil
+}
+
+func (d *decoder) uuids() func(i int) (string, error) {
+	var buffer []byte
+	return func(int) (string, error) {
+		b, err := d.columns.bytes(16)
+		if err != nil {
+			return "", err
+		}
+		buffer = appendUUID(buffer[:0], b)
+		return string(buffer), nil
+	}
+}
+
+// sized reads a length and text of that length.
+func (d *decoder) sized() (string, error) {
+	n, err := d.text.index(len(d.text.left) + 1)
+	if err != nil {
+		return "", err
+	}
+	b, err := d.text.bytes(n)
+	return string(b), err
+}
+
+// reader reads bytes from the front of what is left.
+type reader struct{ left []byte }
+
 // uvarint reads one number.
-func (d *decoder) uvarint() (uint64, error) {
-	n, size := binary.Uvarint(d.body)
+func (r *reader) uvarint() (uint64, error) {
+	n, size := binary.Uvarint(r.left)
 	if size <= 0 {
 		return 0, ErrBlock
 	}
-	d.body = d.body[size:]
+	r.left = r.left[size:]
 	return n, nil
 }
 
 // count reads a number of things of which there may be so many.
-func (d *decoder) count(most int) (int, error) {
-	n, err := d.uvarint()
+func (r *reader) count(most int) (int, error) {
+	n, err := r.uvarint()
 	if err != nil {
 		return 0, err
 	}
@@ -73,8 +311,8 @@ func (d *decoder) count(most int) (int, error) {
 }
 
 // index reads a number below n.
-func (d *decoder) index(n int) (int, error) {
-	i, err := d.uvarint()
+func (r *reader) index(n int) (int, error) {
+	i, err := r.uvarint()
 	if err != nil || i >= uint64(n) {
 		return 0, ErrBlock
 	}
@@ -82,218 +320,25 @@ func (d *decoder) index(n int) (int, error) {
 }
 
 // bytes reads n of them.
-func (d *decoder) bytes(n int) ([]byte, error) {
-	if n > len(d.body) {
+func (r *reader) bytes(n int) ([]byte, error) {
+	if n > len(r.left) {
 		return nil, ErrBlock
 	}
-	b := d.body[:n]
-	d.body = d.body[n:]
+	b := r.left[:n]
+	r.left = r.left[n:]
 	return b, nil
-}
-
-// column reads n values, depth containers deep.
-func (d *decoder) column(n, depth int) ([]reading.Value, error) {
-	if n == 0 {
-		return nil, nil
-	}
-	if err := d.left.takeValues(n); err != nil {
-		return nil, err
-	}
-	set, err := d.uvarint()
-	if err != nil || set == 0 || set >= 1<<tags {
-		return nil, ErrBlock
-	}
-	if bits.OnesCount64(set) == 1 {
-		return d.tagged(tag(bits.TrailingZeros64(set)), n, depth)
-	}
-	all, err := d.bytes(n)
-	if err != nil {
-		return nil, err
-	}
-	var counts [tags]int
-	for _, t := range all {
-		if t >= tags || set&(1<<t) == 0 {
-			return nil, ErrBlock
-		}
-		counts[t]++
-	}
-	var byTag [tags][]reading.Value
-	for t := range tags {
-		if counts[t] == 0 {
-			continue
-		}
-		if byTag[t], err = d.tagged(t, counts[t], depth); err != nil {
-			return nil, err
-		}
-	}
-	values := make([]reading.Value, n)
-	for i, t := range all {
-		values[i], byTag[t] = byTag[t][0], byTag[t][1:]
-	}
-	return values, nil
-}
-
-// tagged reads n values of one tag.
-func (d *decoder) tagged(t tag, n, depth int) ([]reading.Value, error) {
-	switch t {
-	case tagNull, tagFalse, tagTrue:
-		return d.constant(t, n)
-	case tagDecimal:
-		return d.decimals(n)
-	case tagNumber:
-		return d.strings(n, d.texts, number)
-	case tagText:
-		return d.strings(n, d.texts, textValue)
-	case tagTime:
-		return d.times(n)
-	case tagUUID:
-		return d.strings(n, d.uuidTexts, textValue)
-	}
-	if depth == d.depth {
-		return nil, ErrLimit
-	}
-	if t == tagArray {
-		return d.arrays(n, depth+1)
-	}
-	return d.objects(n, depth+1)
-}
-
-func (d *decoder) arrays(n, depth int) ([]reading.Value, error) {
-	lengths, err := d.ints(n)
-	if err != nil {
-		return nil, err
-	}
-	total := 0
-	for _, length := range lengths {
-		if length < 0 || length > int64(d.left.Values-total) {
-			return nil, ErrLimit
-		}
-		total += int(length)
-	}
-	elements, err := d.column(total, depth)
-	if err != nil {
-		return nil, err
-	}
-	values := make([]reading.Value, n)
-	for i, length := range lengths {
-		values[i], elements = reading.ArrayValue(elements[:length:length]), elements[length:]
-	}
-	return values, nil
-}
-
-func (d *decoder) objects(n, depth int) ([]reading.Value, error) {
-	names, err := d.names()
-	if err != nil {
-		return nil, err
-	}
-	shapes, err := d.shapes(n, names)
-	if err != nil {
-		return nil, err
-	}
-	shapeOf := make([]int, n)
-	if len(shapes) > 1 {
-		for i := range shapeOf {
-			if shapeOf[i], err = d.index(len(shapes)); err != nil {
-				return nil, err
-			}
-		}
-	}
-
-	counts, total := make([]int, len(names)), 0
-	for _, s := range shapeOf {
-		if err := d.left.takeText(shapes[s].text); err != nil {
-			return nil, err
-		}
-		if total += len(shapes[s].numbers); total > d.left.Values {
-			return nil, ErrLimit
-		}
-		for _, number := range shapes[s].numbers {
-			counts[number]++
-		}
-	}
-	columns := make([][]reading.Value, len(names))
-	for number, count := range counts {
-		if columns[number], err = d.column(count, depth); err != nil {
-			return nil, err
-		}
-	}
-
-	values, members := make([]reading.Value, n), make([]reading.Value, total)
-	for i, s := range shapeOf {
-		shape := shapes[s]
-		k := len(shape.numbers)
-		for j, number := range shape.numbers {
-			members[j], columns[number] = columns[number][0], columns[number][1:]
-		}
-		values[i], members = reading.ObjectValue(shape.names, members[:k:k]), members[k:]
-	}
-	return values, nil
-}
-
-// names reads the names of a column's objects, which are distinct.
-func (d *decoder) names() ([]string, error) {
-	n, err := d.index(len(d.body) + 1)
-	if err != nil {
-		return nil, err
-	}
-	names, err := d.texts(n)
-	if err != nil {
-		return nil, err
-	}
-	seen := make(map[string]bool, n)
-	for _, name := range names {
-		if seen[name] {
-			return nil, ErrBlock
-		}
-		seen[name] = true
-	}
-	return names, nil
-}
-
-// A shape is which names an object has, in its order.
-type shape struct {
-	numbers []int // of the names
-	names   []string
-	text    int // bytes of the names
-}
-
-// shapes reads at least one shape and at most n.
-func (d *decoder) shapes(n int, names []string) ([]shape, error) {
-	count, err := d.index(n + 1)
-	if err != nil || count == 0 || count > len(d.body) {
-		return nil, ErrBlock
-	}
-	shapes, standsIn := make([]shape, count), make([]int, len(names))
-	for i := range shapes {
-		k, err := d.index(len(names) + 1)
-		if err != nil || k > len(d.body) {
-			return nil, ErrBlock
-		}
-		s := shape{numbers: make([]int, k), names: make([]string, k)}
-		for j := range s.numbers {
-			number, err := d.index(len(names))
-			if err != nil || standsIn[number] == i+1 { // an object has a name once
-				return nil, ErrBlock
-			}
-			standsIn[number] = i + 1
-			s.numbers[j], s.names[j] = number, names[number]
-			s.text += len(names[number])
-		}
-		shapes[i] = s
-	}
-	return shapes, nil
 }
 
 var decompressors = sync.Pool{New: func() any { return flate.NewReader(nil) }}
 
-// inflate decompresses all of a body, to at most so many bytes.
+// inflate decompresses all of a text, to at most so many bytes.
 func inflate(compressed []byte, most int) ([]byte, error) {
 	in := bytes.NewReader(compressed)
 	r := decompressors.Get().(io.ReadCloser)
 	defer decompressors.Put(r)
 	_ = r.(flate.Resetter).Reset(in, nil) // fails for no reader that has no dictionary
-	var body bytes.Buffer
-	n, err := io.Copy(&body, io.LimitReader(r, int64(most)+1))
+	var text bytes.Buffer
+	n, err := io.Copy(&text, io.LimitReader(r, int64(most)+1))
 	if err != nil {
 		return nil, ErrBlock
 	}
@@ -303,5 +348,5 @@ func inflate(compressed []byte, most int) ([]byte, error) {
 	if in.Len() > 0 {
 		return nil, ErrBlock
 	}
-	return body.Bytes(), nil
+	return text.Bytes(), nil
 }

@@ -17,27 +17,34 @@ import (
 	"fitvault/shared/segment"
 )
 
-// forge makes a block of a body that no encoder wrote. Parts are bytes (int),
-// uvarints (uint64), deltas (int64) and text.
-func forge(documents int, uuids int, parts ...any) []byte {
-	var body []byte
+// forge makes a block of parts that no encoder wrote: bytes (int), uvarints
+// (uint64), zigzags (int64), text with its length before it (sized) and without.
+func forge(documents int, text, columns []any) []byte {
+	return wrap(documents, compress(join(text)), join(columns))
+}
+
+type sized string
+
+func join(parts []any) (b []byte) {
 	for _, part := range parts {
 		switch p := part.(type) {
 		case int:
-			body = append(body, byte(p))
+			b = append(b, byte(p))
 		case uint64:
-			body = binary.AppendUvarint(body, p)
+			b = binary.AppendUvarint(b, p)
 		case int64:
-			body = binary.AppendVarint(body, p) // zigzag
+			b = binary.AppendVarint(b, p) // zigzag
+		case sized:
+			b = append(binary.AppendUvarint(b, uint64(len(p))), p...)
 		case string:
-			body = append(body, p...)
+			b = append(b, p...)
 		}
 	}
-	return wrap(documents, compress(body), make([]byte, uuids))
+	return b
 }
 
 func wrap(documents int, compressed, rest []byte) []byte {
-	block := binary.AppendUvarint([]byte{1}, uint64(documents))
+	block := binary.AppendUvarint([]byte{2}, uint64(documents))
 	block = binary.AppendUvarint(block, uint64(len(compressed)))
 	return append(append(block, compressed...), rest...)
 }
@@ -50,123 +57,134 @@ func compress(body []byte) []byte {
 	return out.Bytes()
 }
 
-// The tags' sets, as doc.go gives them.
-const (
-	null    = 1 << 0
-	false_  = 1 << 1
-	decimal = 1 << 3
-	number  = 1 << 4
-	text_   = 1 << 5
-	time_   = 1 << 6
-	uuid    = uint64(1 << 7)
-	array   = uint64(1 << 8)
-	object  = uint64(1 << 9)
-)
-
 const huge = uint64(math.MaxUint64)
 
 // Each case departs in one thing from a block that is right; the comments name it.
 func TestDecodeRefuses(t *testing.T) {
 	const at = 1777872300 // 2026-05-04T05:25:00Z
+	type parts = []any
+	num, txt := sized(`"#0"`), sized(`"#1"`) // shapes of one hole
+	const (
+		same, texts, decimals, times, uuids = 0, 1, 2, 3, 4
+		all                                 = 3 // ints: all the same
+	)
+	one := func(shape sized, columns ...any) []byte { return forge(1, parts{1, shape}, columns) }
+	two := func(shape sized, columns ...any) []byte { return forge(2, parts{1, shape}, columns) }
+	deep := func(n int) sized { return sized(strings.Repeat("[", n) + strings.Repeat("]", n)) }
+
 	for name, test := range map[string]struct {
 		block []byte
 		want  error
 	}{
 		// Blocks that are right, so that what the others fail for is what they say.
-		"right: null":    {forge(1, 0, null), nil},
-		"right: decimal": {forge(1, 0, decimal, 1, int64(715)), nil},
-		"right: number":  {forge(1, 0, number, 1, 10, "1234567890"), nil},
-		"right: text":    {forge(3, 0, text_, 2, 0, 1, 0, 1, 1, "ab"), nil},
-		"right: time":    {forge(1, 0, time_, 0, int64(at), int64(0), int64(0)), nil},
-		"right: UUID":    {forge(1, 16, uuid, 1), nil},
-		"right: array":   {forge(1, 0, array, int64(1), null), nil},
-		"right: object":  {forge(1, 0, object, 1, 1, "a", 1, 1, 0, null), nil},
-		"right: mixed":   {forge(2, 0, null|text_, 5, 0, 1, 1, "a"), nil},
+		"right: nothing":   {forge(0, nil, nil), nil},
+		"right: no hole":   {one(`{"a":[1,"##",null]}`), nil},
+		"right: same":      {forge(2, parts{1, txt, sized("a")}, parts{same}), nil},
+		"right: texts":     {forge(2, parts{1, txt, "ab"}, parts{texts, all, int64(1)}), nil},
+		"right: number":    {forge(1, parts{1, num, "1234567890"}, parts{texts, all, int64(10)}), nil},
+		"right: decimals":  {one(num, decimals, 1, all, int64(715)), nil},
+		"right: times":     {one(txt, times, 0, all, int64(at), all, int64(0), all, int64(0)), nil},
+		"right: UUIDs":     {one(txt, uuids, strings.Repeat("u", 16)), nil},
+		"right: order 0":   {two(num, decimals, 0, 0, 0b000001_10, 0b0_1110_1_00), nil},                                       // k 1: v 2 is 1, v 7 is -4
+		"right: order 1":   {two(num, decimals, 0, 1, int64(7), 0b000000_10), nil},                                            // k 0: v 1 → -1
+		"right: escape":    {two(num, decimals, 0, 1, int64(7), "\x03\xff\xff\xfc", "\x00\x00\x00\x00\x00\x00\x00\x04"), nil}, // k 0, 24 ones, v 1
+		"right: all zeros": {two(num, decimals, 0, 1, int64(7), 0b111111_00), nil},
+		"right: tables":    {forge(3, parts{2, 0, 1, 1, 1, 0, 1, sized("null"), sized("[]")}, nil), nil},
+		"right: deep":      {one(deep(64)), nil},
 
 		"nothing":                          {nil, segment.ErrBlock},
-		"version only":                     {[]byte{1}, segment.ErrBlock},
-		"another version":                  {append([]byte{2}, forge(1, 0, null)[1:]...), segment.ErrBlock},
-		"documents: cut uvarint":           {[]byte{1, 0x80}, segment.ErrBlock},
+		"version only":                     {[]byte{2}, segment.ErrBlock},
+		"another version":                  {append([]byte{1}, one("null")[1:]...), segment.ErrBlock},
+		"documents: cut uvarint":           {[]byte{2, 0x80}, segment.ErrBlock},
 		"documents: more than the limits":  {wrap(1001, compress(nil), nil), segment.ErrLimit},
-		"documents: uvarint too long":      {append([]byte{1}, bytes.Repeat([]byte{0xff}, 11)...), segment.ErrBlock},
-		"compressed body: longer than all": {[]byte{1, 1, 2, 0}, segment.ErrBlock},
-		"compressed body: absent size":     {[]byte{1, 1}, segment.ErrBlock},
-		"compressed body: huge size":       {binary.AppendUvarint([]byte{1, 1}, huge), segment.ErrBlock},
-		"compressed body: not DEFLATE":     {wrap(1, []byte{0xff, 0xff}, nil), segment.ErrBlock},
-		"compressed body: cut":             {wrap(1, compress([]byte{null})[:2], nil), segment.ErrBlock},
-		"compressed body: something after": {wrap(1, append(compress([]byte{null}), 0), nil), segment.ErrBlock},
-		"body: empty":                      {forge(1, 0), segment.ErrBlock},
-		"body: something after":            {forge(1, 0, null, 0), segment.ErrBlock},
-		"body: something of no documents":  {forge(0, 0, null), segment.ErrBlock},
-		"UUIDs: something after":           {forge(1, 1, null), segment.ErrBlock},
-		"UUIDs: half of one":               {forge(1, 8, uuid, 1), segment.ErrBlock},
+		"documents: uvarint too long":      {append([]byte{2}, bytes.Repeat([]byte{0xff}, 11)...), segment.ErrBlock},
+		"compressed text: longer than all": {[]byte{2, 1, 2, 0}, segment.ErrBlock},
+		"compressed text: absent size":     {[]byte{2, 1}, segment.ErrBlock},
+		"compressed text: huge size":       {binary.AppendUvarint([]byte{2, 1}, huge), segment.ErrBlock},
+		"compressed text: not DEFLATE":     {wrap(1, []byte{0xff, 0xff}, nil), segment.ErrBlock},
+		"compressed text: cut":             {wrap(1, compress([]byte{1, 4, 'n', 'u', 'l', 'l'})[:4], nil), segment.ErrBlock},
+		"compressed text: something after": {wrap(1, append(compress([]byte{1, 4, 'n', 'u', 'l', 'l'}), 0), nil), segment.ErrBlock},
+		"text: empty":                      {forge(1, nil, nil), segment.ErrBlock},
+		"text: something after":            {forge(1, parts{1, sized("null"), 0}, nil), segment.ErrBlock},
+		"text: something of no documents":  {forge(0, parts{1, sized("null")}, nil), segment.ErrBlock},
+		"columns: something after":         {one("null", 0), segment.ErrBlock},
+		"columns: none":                    {one(num), segment.ErrBlock},
 
-		"tags: none":                 {forge(1, 0, 0), segment.ErrBlock},
-		"tags: unknown":              {forge(1, 0, uint64(1<<10)), segment.ErrBlock},
-		"tags: huge":                 {forge(1, 0, huge), segment.ErrBlock},
-		"tags: too few":              {forge(3, 0, null|false_, 0), segment.ErrBlock},
-		"tags: one not of the set":   {forge(2, 0, null|false_, 0, 2), segment.ErrBlock},
-		"tags: one that is no tag":   {forge(2, 0, null|false_, 0, 200), segment.ErrBlock},
-		"decimal: no scale":          {forge(1, 0, decimal), segment.ErrBlock},
-		"decimal: scale 10":          {forge(1, 0, decimal, 10, int64(1)), segment.ErrBlock},
-		"decimal: none":              {forge(1, 0, decimal, 0), segment.ErrBlock},
-		"decimal: cut uvarint":       {forge(1, 0, decimal, 0, 0x80), segment.ErrBlock},
-		"decimal: 19 digits":         {forge(1, 0, decimal, 0, int64(1e18)), segment.ErrBlock},
-		"decimal: minus 19 digits":   {forge(1, 0, decimal, 0, int64(-1e18)), segment.ErrBlock},
-		"decimal: least integer":     {forge(1, 0, decimal, 9, int64(math.MinInt64)), segment.ErrBlock},
-		"decimal: wraps around":      {forge(2, 0, decimal, 0, int64(1), int64(math.MaxInt64)), segment.ErrBlock},
-		"number: not canonical":      {forge(1, 0, number, 1, 4, "1.50"), segment.ErrBlock},
-		"number: with an exponent":   {forge(1, 0, number, 1, 3, "1e9"), segment.ErrBlock},
-		"number: not a number":       {forge(1, 0, number, 1, 3, "NaN"), segment.ErrBlock},
-		"number: empty":              {forge(1, 0, number, 1, 0), segment.ErrBlock},
-		"text: no distinct one":      {forge(1, 0, text_, 0), segment.ErrBlock},
-		"text: more than values":     {forge(1, 0, text_, 2, 1, 1, "ab"), segment.ErrBlock},
-		"text: one never stands":     {forge(3, 0, text_, 2, 0, 1, 1, 1, 1, "ab"), segment.ErrBlock},
-		"text: a third of two":       {forge(3, 0, text_, 2, 0, 0, 0, 1, 1, "ab"), segment.ErrBlock},
-		"text: before the first":     {forge(3, 0, text_, 2, 1, 0, 0, 1, 1, "ab"), segment.ErrBlock},
-		"text: indices cut":          {forge(3, 0, text_, 2, 0), segment.ErrBlock},
-		"text: lengths cut":          {forge(1, 0, text_, 1), segment.ErrBlock},
-		"text: longer than the body": {forge(1, 0, text_, 1, 2, "a"), segment.ErrBlock},
-		"text: huge length":          {forge(1, 0, text_, 1, huge), segment.ErrBlock},
-		"text: lengths overflow":     {forge(2, 0, text_, 2, 3, 3, "abcd"), segment.ErrBlock},
-		"text: more than bytes":      {forge(1000, 0, text_, uint64(1000)), segment.ErrBlock},
-		"text: not UTF-8":            {forge(1, 0, text_, 1, 1, "\xff"), segment.ErrBlock},
-		"text: a letter in halves":   {forge(2, 0, text_, 2, 1, 1, "é"), segment.ErrBlock},
+		"tables: none":               {forge(1, parts{0}, nil), segment.ErrBlock},
+		"tables: more than there is": {forge(1, parts{2, 0, 1, sized("null"), sized("[]")}, nil), segment.ErrBlock},
+		"tables: huge":               {forge(1, parts{huge}, nil), segment.ErrBlock},
+		"tables: shapes cut":         {forge(2, parts{2, 0, 1, 1, 1, sized("null")}, nil), segment.ErrBlock},
+		"tables: one without any":    {forge(2, parts{2, 0, 2, sized("null"), sized("[]")}, nil), segment.ErrBlock},
+		"runs: cut":                  {forge(2, parts{2, 0, 1}, nil), segment.ErrBlock},
+		"runs: cut in one":           {forge(2, parts{2, 0}, nil), segment.ErrBlock},
+		"runs: of none":              {forge(2, parts{2, 0, 0, 0, 1, 1, 1, sized("null"), sized("[]")}, nil), segment.ErrBlock},
+		"runs: of more":              {forge(2, parts{2, 0, 1, 1, 2, sized("null"), sized("[]")}, nil), segment.ErrBlock},
+		"runs: of an unknown table":  {forge(2, parts{2, 0, 1, 2, 1, sized("null"), sized("[]")}, nil), segment.ErrBlock},
 
-		"time: scale 10":                   {forge(1, 0, time_, 10, int64(at), int64(0), int64(0)), segment.ErrBlock},
-		"time: no zone":                    {forge(1, 0, time_, 0, int64(at)), segment.ErrBlock},
-		"time: zone below":                 {forge(1, 0, time_, 0, int64(at), int64(-1), int64(0)), segment.ErrBlock},
-		"time: zone +24:00":                {forge(1, 0, time_, 0, int64(at), int64(1441+1440), int64(0)), segment.ErrBlock},
-		"time: digits -1":                  {forge(1, 0, time_, 0, int64(at), int64(0), int64(-1)), segment.ErrBlock},
-		"time: digits 10":                  {forge(1, 0, time_, 0, int64(at), int64(0), int64(10)), segment.ErrBlock},
-		"time: fraction beyond its digits": {forge(1, 0, time_, 1, int64(at*10+5), int64(0), int64(0)), segment.ErrBlock},
-		"time: year 1699":                  {forge(1, 0, time_, 0, int64(-8520336000), int64(0), int64(0)), segment.ErrBlock},
-		"time: year 2250":                  {forge(1, 0, time_, 0, int64(8835955200), int64(0), int64(0)), segment.ErrBlock},
-		"time: least integer":              {forge(1, 0, time_, 0, int64(math.MinInt64), int64(0), int64(0)), segment.ErrBlock},
-		"UUID: none there":                 {forge(2, 16, uuid, 2), segment.ErrBlock},
+		"shape: longer than the text": {forge(1, parts{1, 5, "null"}, nil), segment.ErrBlock},
+		"shape: huge":                 {forge(1, parts{1, huge}, nil), segment.ErrBlock},
+		"shape: empty":                {one(""), segment.ErrBlock},
+		"shape: not JSON":             {one("nul"), segment.ErrBlock},
+		"shape: an object cut":        {one(`{"a"`), segment.ErrBlock},
+		"shape: an array cut":         {one(`[1`), segment.ErrBlock},
+		"shape: a name twice":         {one(`{"a":1,"a":1}`), segment.ErrBlock},
+		"shape: not UTF-8":            {one("\"\xff\""), segment.ErrBlock},
+		"shape: two values":           {one("null null"), segment.ErrBlock},
+		"shape: number not canonical": {one("1.0"), segment.ErrBlock},
+		"shape: number too long":      {one("1e99"), segment.ErrBlock},
+		"shape: an unknown hole":      {one(`"#2"`, decimals, 0, all, int64(1)), segment.ErrBlock},
+		"shape: # alone":              {one(`"#"`), segment.ErrBlock},
+		"shape: deeper than all":      {one(deep(65)), segment.ErrLimit},
 
-		"array: length -1":         {forge(1, 0, array, int64(-1), null), segment.ErrLimit},
-		"array: huge length":       {forge(1, 0, array, int64(math.MaxInt64), null), segment.ErrLimit},
-		"array: lengths overflow":  {forge(2, 0, array, int64(math.MaxInt64), int64(0), null), segment.ErrLimit},
-		"array: no elements":       {forge(1, 0, array, int64(1)), segment.ErrBlock},
-		"array: deeper than all":   {forge(1, 0, strings.Repeat("\x80\x02\x02", 65), null), segment.ErrLimit},
-		"array: no lengths":        {forge(1, 0, array), segment.ErrBlock},
-		"object: nothing":          {forge(1, 0, object), segment.ErrBlock},
-		"object: more names":       {forge(1, 0, object, 2, 1, "a"), segment.ErrBlock},
-		"object: name twice":       {forge(1, 0, object, 2, 1, 1, "aa", 1, 2, 0, 1, null, null), segment.ErrBlock},
-		"object: name not UTF-8":   {forge(1, 0, object, 1, 1, "\xff", 1, 1, 0, null), segment.ErrBlock},
-		"object: no shapes":        {forge(1, 0, object, 1, 1, "a", 0, null), segment.ErrBlock},
-		"object: more shapes":      {forge(1, 0, object, 1, 1, "a", 2, 1, 0, 0, null), segment.ErrBlock},
-		"object: shapes cut":       {forge(1, 0, object, 1, 1, "a", 1), segment.ErrBlock},
-		"object: shape too long":   {forge(1, 0, object, 1, 1, "a", 1, 2, 0, 0, null), segment.ErrBlock},
-		"object: member twice":     {forge(1, 0, object, 2, 1, 1, "ab", 1, 2, 0, 0, null), segment.ErrBlock},
-		"object: unknown name":     {forge(1, 0, object, 1, 1, "a", 1, 1, 1, null), segment.ErrBlock},
-		"object: unknown shape":    {forge(2, 0, object, 1, 1, "a", 2, 1, 0, 0, 0, 2, null), segment.ErrBlock},
-		"object: indices cut":      {forge(2, 0, object, 1, 1, "a", 2, 1, 0, 0), segment.ErrBlock},
-		"object: members cut":      {forge(1, 0, object, 1, 1, "a", 1, 1, 0), segment.ErrBlock},
-		"object: huge names":       {forge(1, 0, object, huge), segment.ErrBlock},
-		"object: deeper than all":  {forge(1, 0, strings.Repeat("\x80\x04\x01\x01a\x01\x01\x00", 65), null), segment.ErrLimit},
-		"inside of mixed: no body": {forge(2, 0, null|text_, 5, 0), segment.ErrBlock},
+		"column: no class":          {one(num, 5), segment.ErrBlock},
+		"same: none":                {one(txt, same), segment.ErrBlock},
+		"same: longer than all":     {forge(1, parts{1, txt, 2, "a"}, parts{same}), segment.ErrBlock},
+		"same: not UTF-8":           {forge(1, parts{1, txt, sized("\xff")}, parts{same}), segment.ErrBlock},
+		"same: not a number":        {forge(1, parts{1, num, sized("a")}, parts{same}), segment.ErrBlock},
+		"texts: no lengths":         {one(txt, texts), segment.ErrBlock},
+		"texts: negative length":    {forge(1, parts{1, txt, "a"}, parts{texts, all, int64(-1)}), segment.ErrBlock},
+		"texts: huge length":        {forge(1, parts{1, txt, "a"}, parts{texts, all, int64(math.MaxInt64)}), segment.ErrBlock},
+		"texts: longer than all":    {forge(2, parts{1, txt, "abc"}, parts{texts, all, int64(2)}), segment.ErrBlock},
+		"texts: not UTF-8":          {forge(1, parts{1, txt, "\xff"}, parts{texts, all, int64(1)}), segment.ErrBlock},
+		"texts: a letter in halves": {forge(2, parts{1, txt, "é"}, parts{texts, all, int64(1)}), segment.ErrBlock},
+		"number: not canonical":     {forge(1, parts{1, num, "1.50"}, parts{texts, all, int64(4)}), segment.ErrBlock},
+		"number: with an exponent":  {forge(1, parts{1, num, "1e9"}, parts{texts, all, int64(3)}), segment.ErrBlock},
+		"number: not a number":      {forge(1, parts{1, num, "NaN"}, parts{texts, all, int64(3)}), segment.ErrBlock},
+		"number: empty":             {forge(1, parts{1, num}, parts{texts, all, int64(0)}), segment.ErrBlock},
+		"decimals: in a text":       {one(txt, decimals, 0, all, int64(1)), segment.ErrBlock},
+		"decimals: no scale":        {one(num, decimals), segment.ErrBlock},
+		"decimals: scale 10":        {one(num, decimals, 10, all, int64(1)), segment.ErrBlock},
+		"decimals: 19 digits":       {one(num, decimals, 0, all, int64(1e18)), segment.ErrBlock},
+		"decimals: minus 19":        {one(num, decimals, 0, all, int64(-1e18)), segment.ErrBlock},
+		"decimals: least integer":   {one(num, decimals, 9, all, int64(math.MinInt64)), segment.ErrBlock},
+		"decimals: wrap around":     {two(num, decimals, 0, 1, int64(1), "\x03\xff\xff\xff", "\xff\xff\xff\xff\xff\xff\xff\xf8"), segment.ErrBlock},
+
+		"ints: none":             {one(num, decimals, 0), segment.ErrBlock},
+		"ints: order 4":          {one(num, decimals, 0, 4, int64(1)), segment.ErrBlock},
+		"ints: no value":         {one(num, decimals, 0, all), segment.ErrBlock},
+		"ints: value cut":        {one(num, decimals, 0, all, 0x80), segment.ErrBlock},
+		"ints: order of more":    {one(num, decimals, 0, 2, int64(1), int64(1)), segment.ErrBlock},
+		"ints: first absent":     {two(num, decimals, 0, 1), segment.ErrBlock},
+		"ints: no bits":          {two(num, decimals, 0, 1, int64(7)), segment.ErrBlock},
+		"ints: cut in the ones":  {two(num, decimals, 0, 1, int64(7), 0b000000_11), segment.ErrBlock},
+		"ints: cut behind ones":  {two(num, decimals, 0, 1, int64(7), 0b111110_10), segment.ErrBlock},
+		"ints: cut in an escape": {two(num, decimals, 0, 1, int64(7), "\x03\xff\xff\xfc\x00"), segment.ErrBlock},
+		"ints: more bits":        {two(num, decimals, 0, 1, int64(7), 0b000000_01), segment.ErrBlock},
+
+		"times: in a number":                {one(num, times, 0, all, int64(at), all, int64(0), all, int64(0)), segment.ErrBlock},
+		"times: scale 10":                   {one(txt, times, 10, all, int64(at), all, int64(0), all, int64(0)), segment.ErrBlock},
+		"times: no scale":                   {one(txt, times), segment.ErrBlock},
+		"times: no zone":                    {one(txt, times, 0, all, int64(at)), segment.ErrBlock},
+		"times: zone below":                 {one(txt, times, 0, all, int64(at), all, int64(-1), all, int64(0)), segment.ErrBlock},
+		"times: zone +24:00":                {one(txt, times, 0, all, int64(at), all, int64(1441+1440), all, int64(0)), segment.ErrBlock},
+		"times: digits -1":                  {one(txt, times, 0, all, int64(at), all, int64(0), all, int64(-1)), segment.ErrBlock},
+		"times: digits 10":                  {one(txt, times, 0, all, int64(at), all, int64(0), all, int64(10)), segment.ErrBlock},
+		"times: fraction beyond its digits": {one(txt, times, 1, all, int64(at*10+5), all, int64(0), all, int64(0)), segment.ErrBlock},
+		"times: year 1699":                  {one(txt, times, 0, all, int64(-8520336000), all, int64(0), all, int64(0)), segment.ErrBlock},
+		"times: year 2250":                  {one(txt, times, 0, all, int64(8835955200), all, int64(0), all, int64(0)), segment.ErrBlock},
+		"times: least integer":              {one(txt, times, 0, all, int64(math.MinInt64), all, int64(0), all, int64(0)), segment.ErrBlock},
+		"UUIDs: in a number":                {one(num, uuids, strings.Repeat("u", 16)), segment.ErrBlock},
+		"UUIDs: half of one":                {two(txt, uuids, strings.Repeat("u", 24)), segment.ErrBlock},
 	} {
 		t.Run(name, func(t *testing.T) {
 			got, err := segment.Decode(test.block, segment.DefaultLimits)
@@ -217,19 +235,19 @@ func TestDecodeKeepsToLimits(t *testing.T) {
 // Small blocks that claim to be large: what they cost is bounded by the limits,
 // and most of them by their own size.
 func TestDecodeOfBombsIsCheap(t *testing.T) {
-	most := uint64(segment.DefaultLimits.Values)
 	for name, test := range map[string]struct {
 		block []byte
 		cost  uint64 // bytes
 	}{
-		"1 GB of zeros":              {wrap(1, zeros(1<<30), nil), 150 << 20}, // what the body may take, as its buffer grows
-		"more values than may be":    {forge(1, 0, array, int64(most), null), 1 << 20},
-		"more text than may be":      {forge(1000, 0, text_, 1, uint64(100_000), strings.Repeat("a", 100_000)), 2 << 20},
-		"more names than may be":     {forge(1000, 0, object, 1, uint64(100_000), strings.Repeat("a", 100_000), 1, 1, 0, null), 2 << 20},
-		"more times than there are":  {forge(1, 0, array, int64(most-2), time_, 0), 1 << 20},
-		"more UUIDs than there are":  {forge(1, 0, array, int64(most-2), uuid, most-2), 8 << 20},
-		"more shapes than there are": {forge(1, 0, array, int64(most-2), object, 0, most-2), 1 << 20},
-		"arrays in arrays":           {forge(1, 0, array, int64(most/2), array, int64(2)), 1 << 20},
+		"1 GB of zeros":              {wrap(1, zeros(1<<30), nil), 150 << 20}, // what the text may take, as its buffer grows
+		"more values than may be":    {forge(1000, []any{1, sized("[" + strings.Repeat("1,", 1000) + "1]")}, nil), 1 << 20},
+		"more text than may be":      {forge(1000, []any{1, sized(`"#1"`), sized(strings.Repeat("a", 100_000))}, []any{0}), 2 << 20},
+		"more text in a shape":       {forge(1000, []any{1, sized(`["` + strings.Repeat("a", 100_000) + `"]`)}, nil), 2 << 20},
+		"more names than may be":     {forge(1000, []any{1, sized(`{"` + strings.Repeat("a", 100_000) + `":1}`)}, nil), 2 << 20},
+		"more times than there are":  {forge(1000, []any{1, sized(`"#1"`)}, []any{3, 0}), 1 << 20},
+		"more UUIDs than there are":  {forge(1000, []any{1, sized(`"#1"`)}, []any{4}), 1 << 20},
+		"more shapes than there are": {forge(1000, []any{uint64(1000), strings.Repeat("\x00\x01", 1000)}, nil), 1 << 20},
+		"more holes than there are":  {forge(1000, []any{1, sized("[" + strings.Repeat(`"#0",`, 100) + `"#0"]`)}, nil), 16 << 20},
 	} {
 		t.Run(name, func(t *testing.T) {
 			var before, after runtime.MemStats
@@ -296,9 +314,9 @@ func FuzzDecode(f *testing.F) {
 
 // FuzzDecodeBody fuzzes behind the compression, which bit flips seldom pass.
 func FuzzDecodeBody(f *testing.F) {
-	f.Add(uint16(1), []byte{null}, []byte(nil))
-	f.Fuzz(func(t *testing.T, documents uint16, body, uuids []byte) {
-		requireSound(t, wrap(int(documents), compress(body), uuids))
+	f.Add(uint16(1), []byte("\x01\x04null"), []byte(nil))
+	f.Fuzz(func(t *testing.T, documents uint16, text, columns []byte) {
+		requireSound(t, wrap(int(documents), compress(text), columns))
 	})
 }
 

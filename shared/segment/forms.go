@@ -2,10 +2,11 @@ package segment
 
 import (
 	"encoding/hex"
-	"math"
 	"strconv"
 	"strings"
 	"time"
+
+	"fitvault/shared/reading"
 )
 
 // Each form below has a parse and an append that are inverse: parse accepts a
@@ -34,6 +35,9 @@ func parseDecimal(text string) (decimal, bool) {
 	units := int64(0)
 	for _, digits := range [...]string{whole, fraction} {
 		for i := range len(digits) {
+			if digits[i]-'0' > 9 {
+				return decimal{}, false
+			}
 			units = units*10 + int64(digits[i]-'0')
 		}
 	}
@@ -91,63 +95,20 @@ func offset(zone int64) (minutes int64, ok bool) {
 	return 0, false
 }
 
-// parseMoment takes the text of a time apart; most text fails at its length or
-// first letters.
-func parseMoment(text string) (moment, bool) {
-	const least = len("2006-01-02T15:04:05Z")
-	if len(text) < least || len(text) > least+len(".123456789+00:0") || text[4] != '-' || text[10] != 'T' {
-		return moment{}, false
+// parseMoment takes the text of a time apart.
+func parseMoment(text string) (m moment, ok bool) {
+	parsed, ok := reading.ParseMoment(text)
+	if !ok || text[10] != 'T' || text[len(text)-1] == 'z' {
+		return m, false
 	}
-	var fields [6]int64
-	for i, at := range [...]struct{ from, to int }{{0, 4}, {5, 7}, {8, 10}, {11, 13}, {14, 16}, {17, 19}} {
-		var ok bool
-		if fields[i], ok = parseDigits(text[at.from:at.to]); !ok {
-			return moment{}, false
-		}
-	}
-	var m moment
-	rest := text[19:]
-	if rest[0] == '.' {
-		n := 1
-		for n < len(rest) && rest[n] >= '0' && rest[n] <= '9' {
-			n++
-		}
-		m.digits = int64(n - 1)
-		if m.digits == 0 || m.digits > maxScale {
-			return moment{}, false
-		}
-		m.nanos, _ = parseDigits(rest[1:n])
-		m.nanos *= pow10[maxScale-m.digits]
-		rest = rest[n:]
-	}
-	var minutes int64
+	m = moment{seconds: parsed.Seconds, nanos: int64(parsed.Nanos), digits: int64(parsed.Digits), zone: zoneUTC + int64(parsed.Offset)}
 	switch {
-	case rest == "Z":
+	case text[len(text)-1] == 'Z':
 		m.zone = zoneZ
-	case rest == "-00:00":
+	case parsed.Offset == 0 && text[len(text)-len("+00:00")] == '-':
 		m.zone = zoneUnknown
-	case len(rest) == len("+00:00"):
-		hours, ok1 := parseDigits(rest[1:3])
-		mins, ok2 := parseDigits(rest[4:6])
-		if !ok1 || !ok2 {
-			return moment{}, false
-		}
-		minutes = hours*60 + mins
-		if rest[0] == '-' {
-			minutes = -minutes
-		}
-		m.zone = zoneUTC + minutes
-	default:
-		return moment{}, false
 	}
-	local := time.Date(int(fields[0]), time.Month(fields[1]), int(fields[2]), int(fields[3]), int(fields[4]), int(fields[5]), 0, time.UTC)
-	m.seconds = local.Unix() - minutes*60
-	if !m.valid() {
-		return moment{}, false
-	}
-	// 30 February, 24:00, :60, +24:00, +01:99 and odd punctuation come out as other text.
-	var buffer [40]byte
-	return m, string(m.append(buffer[:0])) == text
+	return m, m.seconds >= minSeconds && m.seconds <= maxSeconds
 }
 
 // valid reports whether m is one that append can write.
@@ -212,12 +173,6 @@ func instant(units int64, scale int) (seconds, nanos int64) {
 	return seconds, units * pow10[maxScale-scale]
 }
 
-func isUUID(text string) bool {
-	var buffer [16]byte
-	_, ok := parseUUID(buffer[:0], text)
-	return ok
-}
-
 // parseUUID appends the 16 bytes of a lower-case UUID to b.
 func parseUUID(b []byte, text string) ([]byte, bool) {
 	if len(text) != 36 || text[8] != '-' || text[13] != '-' || text[18] != '-' || text[23] != '-' {
@@ -226,7 +181,7 @@ func parseUUID(b []byte, text string) ([]byte, bool) {
 	n := len(b)
 	for _, at := range [...]struct{ from, to int }{{0, 8}, {9, 13}, {14, 18}, {19, 23}, {24, 36}} {
 		for i := at.from; i < at.to; i += 2 {
-			high, low := nibble(text[i]), nibble(text[i+1])
+			high, low := nibble[text[i]], nibble[text[i+1]]
 			if high|low > 15 {
 				return b[:n], false
 			}
@@ -236,16 +191,16 @@ func parseUUID(b []byte, text string) ([]byte, bool) {
 	return b, true
 }
 
-// nibble returns the value of a lower-case hexadecimal digit, or 16 and more.
-func nibble(c byte) byte {
-	switch {
-	case c >= '0' && c <= '9':
-		return c - '0'
-	case c >= 'a' && c <= 'f':
-		return c - 'a' + 10
+// nibble is the value of a lower-case hexadecimal digit, or 255.
+var nibble = func() (values [256]byte) {
+	for i := range values {
+		values[i] = 255
 	}
-	return math.MaxUint8
-}
+	for i, c := range "0123456789abcdef" {
+		values[c] = byte(i)
+	}
+	return values
+}()
 
 func appendUUID(b, uuid []byte) []byte {
 	b = hex.AppendEncode(b, uuid[:4])
@@ -254,16 +209,6 @@ func appendUUID(b, uuid []byte) []byte {
 		b = hex.AppendEncode(b, uuid[at.from:at.to])
 	}
 	return b
-}
-
-func parseDigits(text string) (n int64, ok bool) {
-	for i := range len(text) {
-		if text[i] < '0' || text[i] > '9' {
-			return 0, false
-		}
-		n = n*10 + int64(text[i]-'0')
-	}
-	return n, true
 }
 
 // appendPadded writes n, which has at most width digits, with leading zeros.

@@ -26,8 +26,8 @@ type Limits struct {
 // and five that write a number give 34 digits at the most).
 var DefaultLimits = Limits{Documents: 1000, Depth: 64, Values: 1 << 19, Text: 8 << 20}
 
-// body is the most bytes that a body within the limits can take: tag, index or
-// delta, zone, digits, and shape of each value are below 32 bytes together.
+// body is the most bytes that the text of a block may have. Text within the limits
+// has fewer, unless most of it are control characters in names.
 func (l Limits) body() int { return l.Text + 32*l.Values + 64 }
 
 // takeValues and takeText charge what a value needs, before it is made.

@@ -136,8 +136,8 @@ func TestSizes(t *testing.T) {
 		points []reading.Value
 		most   int
 	}{
-		"1000 points with random UUIDs": {heartRates(t, 1000, id), 17_500},
-		"1000 points of one id":         {heartRates(t, 1000, func() string { return "0b3c9f0e-1a2b-4c3d-8e4f-5a6b7c8d9e0f" }), 1_100},
+		"1000 points with random UUIDs": {heartRates(t, 1000, id), 16_800},
+		"1000 points of one id":         {heartRates(t, 1000, func() string { return "0b3c9f0e-1a2b-4c3d-8e4f-5a6b7c8d9e0f" }), 750},
 		"one point":                     {heartRates(t, 1, id), 250},
 		"nothing":                       {nil, 10},
 	} {

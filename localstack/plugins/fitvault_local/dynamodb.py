@@ -25,6 +25,12 @@ def command(port: int) -> list[str]:
 
 @hooks.on_infra_start(name="fitvault-dynamodb")
 def install() -> None:
+    if (
+        os.environ["FITVAULT_DYNAMODB"] == "image"
+    ):  # compose.yaml: LocalStack's image has one, and a container around it
+        report("dynamodb")
+        return
+
     from localstack.services.dynamodb import server
     from localstack.utils.run import ShellCommandThread
 

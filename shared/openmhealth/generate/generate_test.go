@@ -23,7 +23,8 @@ func TestEveryPointIsAcceptedAndAllIsShown(t *testing.T) {
 			text := point.AppendJSON(nil)
 			batch, err := openmhealth.Decode(text, owner, openmhealth.Intake)
 			require.NoError(t, err, "%s", text)
-			r := batch.Readings[0]
+			r, err := batch.Records[0].Reading()
+			require.NoError(t, err)
 			require.True(t, point.Equal(r.Point))
 			require.Equal(t, s, openmhealth.Schema{Type: r.Type, Version: r.Version})
 		}
@@ -41,7 +42,7 @@ func TestBatch(t *testing.T) {
 	for _, n := range []int{1, 2, 1000} {
 		batch, err := openmhealth.Decode(JSON(Batch(rng(uint64(n)), n, owner)), owner, openmhealth.Intake)
 		require.NoError(t, err)
-		require.Len(t, batch.Readings, n)
+		require.Len(t, batch.Records, n)
 		require.Len(t, batch.Results, n)
 	}
 	require.Equal(t, JSON(Batch(rng(7), 20, owner)), JSON(Batch(rng(7), 20, owner)), "the same randomness, the same points")
@@ -54,9 +55,9 @@ func TestSeries(t *testing.T) {
 		batch, err := openmhealth.Decode(series.AppendJSON(nil), owner, openmhealth.Intake)
 		require.NoError(t, err)
 		require.True(t, batch.Series)
-		require.Len(t, batch.Readings, 20)
-		for i, r := range batch.Readings {
-			require.True(t, points[i].Equal(r.Point))
+		require.Len(t, batch.Records, 20)
+		for i, r := range batch.Records {
+			require.True(t, points[i].Equal(r.Point.Value()))
 		}
 	}
 }

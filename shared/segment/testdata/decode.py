@@ -5,6 +5,7 @@ format in ../doc.go. The standard library is all it needs.
 
 import datetime
 import json
+import re
 import sys
 import zlib
 
@@ -52,79 +53,111 @@ def moment(units, scale, zone, digits):
 class Block:
     def __init__(self, block):
         outer = Reader(block)
-        assert outer.take(1) == b"\x01"
+        assert outer.take(1) == b"\x02"
         n, size = outer.uvarint(), outer.uvarint()
         inflate = zlib.decompressobj(-15)
-        self.body = Reader(inflate.decompress(outer.take(size)))
+        self.text = Reader(inflate.decompress(outer.take(size)))
         assert inflate.eof and not inflate.unused_data
-        self.uuids = Reader(block[outer.at :])
-        self.documents = self.column(n)
-        for reader in (self.body, self.uuids):
+        self.columns = Reader(block[outer.at :])
+        self.documents = self.tables(n) if n else []
+        for reader in (self.text, self.columns):
             assert reader.at == len(reader.data)
 
-    def column(self, n):
-        if n == 0:
-            return []
-        bits = self.body.uvarint()
-        present = [t for t in range(10) if bits >> t & 1]
-        assert bits < 1 << 10 and present
-        tags = self.body.take(n) if len(present) > 1 else present * n
-        values = {t: iter(self.tagged(t, tags.count(t))) for t in present}
-        return [next(values[t]) for t in tags]
+    def tables(self, n):
+        count, order = self.text.uvarint(), []
+        while count > 1 and len(order) < n:
+            table = self.text.uvarint()
+            order += [table] * self.text.uvarint()
+        order = order or [0] * n
+        assert len(order) == n
+        shapes = [self.sized() for _ in range(count)]
+        tables = [iter(self.table(shape, order.count(i))) for i, shape in enumerate(shapes)]
+        return [next(tables[i]) for i in order]
 
-    def tagged(self, tag, n):
-        if tag <= 2:
-            return [("null", "false", "true")[tag]] * n
-        if tag == 3:
-            scale = self.body.uvarint()
-            return [decimal(units, scale) for units in self.ints(n)]
-        if tag == 4:
-            return self.strings(n, self.texts)
-        if tag == 5:
-            return [quoted(s) for s in self.strings(n, self.texts)]
-        if tag == 6:
-            scale = self.body.uvarint()
+    def table(self, shape, n):
+        """The pieces between the holes, and what stands in each hole."""
+        pieces, columns, last = [], [], 0
+        for string in re.finditer(r'"(?:[^"\\]|\\.)*"', shape):
+            text = string.group()
+            if text[1:2] != "#" or shape[string.end() : string.end() + 1] == ":":  # a name
+                continue
+            pieces.append(shape[last : string.start()])
+            last = string.end()
+            if text in ('"#0"', '"#1"'):
+                columns.append(self.column(n, text == '"#0"'))
+                pieces.append(len(columns) - 1)
+            else:
+                assert text[2:3] == "#"
+                pieces.append('"' + text[2:])
+        pieces.append(shape[last:])
+        return ["".join(p if isinstance(p, str) else columns[p][i] for p in pieces) for i in range(n)]
+
+    def column(self, n, is_number):
+        kind = self.columns.take(1)[0]
+        if kind == 0:
+            values = [self.sized()] * n
+        elif kind == 1:
+            values = [self.text.take(length).decode("utf-8") for length in self.ints(n)]
+        elif kind == 2:
+            assert is_number
+            scale = self.columns.uvarint()
+            values = [decimal(units, scale) for units in self.ints(n)]
+        elif kind == 3:
+            scale = self.columns.uvarint()
             instants, zones, digits = self.ints(n), self.ints(n), self.ints(n)
-            return [quoted(moment(i, scale, z, d)) for i, z, d in zip(instants, zones, digits, strict=False)]
-        if tag == 7:
-            return [quoted(s) for s in self.strings(n, self.uuid_texts)]
-        if tag == 8:
-            lengths = self.ints(n)
-            elements = iter(self.column(sum(lengths)))
-            return ["[" + ",".join(next(elements) for _ in range(length)) + "]" for length in lengths]
-        names = self.texts(self.body.uvarint())
-        shapes = [[self.body.uvarint() for _ in range(self.body.uvarint())] for _ in range(self.body.uvarint())]
-        objects = [shapes[self.body.uvarint() if len(shapes) > 1 else 0] for _ in range(n)]
-        columns = [iter(self.column(sum(name in shape for shape in objects))) for name in range(len(names))]
-        return [
-            "{" + ",".join(quoted(names[name]) + ":" + next(columns[name]) for name in shape) + "}" for shape in objects
-        ]
+            values = [moment(i, scale, z, d) for i, z, d in zip(instants, zones, digits, strict=True)]
+        else:
+            assert kind == 4
+            texts = [self.columns.take(16).hex() for _ in range(n)]
+            values = ["-".join((t[:8], t[8:12], t[12:16], t[16:20], t[20:])) for t in texts]
+        return values if is_number else [quoted(v) for v in values]
 
     def ints(self, n):
-        values, last = [], 0
-        for _ in range(n):
-            z = self.body.uvarint()
-            last = last + ((z >> 1) ^ -(z & 1)) & MASK
-            values.append(last - (1 << 64) if last >> 63 else last)
+        order = self.columns.take(1)[0]
+        if order == 3:
+            return [zigzag(self.columns.uvarint())] * n
+        values = [zigzag(self.columns.uvarint()) for _ in range(order)]
+        bits = Bits(self.columns)
+        for at in range(order, n):
+            if (at - order) % 64 == 0:
+                k = bits.take(6)
+            values.append(0 if k == 63 else zigzag(bits.rice(k)))
+        assert bits.rest == 0
+        for first in reversed(range(order)):
+            for i in range(first + 1, n):
+                values[i] = signed(values[i] + values[i - 1])
         return values
 
-    def strings(self, n, read):
-        distinct, which, stood = self.body.uvarint(), [], 0
-        for _ in range(n):
-            back = 0 if distinct == n else stood and 1 if distinct == 1 else self.body.uvarint()
-            which.append(stood - back)
-            stood += back == 0
-        assert stood == distinct
-        texts = read(distinct)
-        return [texts[w] for w in which]
+    def sized(self):
+        return self.text.take(self.text.uvarint()).decode("utf-8")
 
-    def texts(self, n):
-        lengths = [self.body.uvarint() for _ in range(n)]
-        return [self.body.take(length).decode("utf-8") for length in lengths]
 
-    def uuid_texts(self, n):
-        texts = [self.uuids.take(16).hex() for _ in range(n)]
-        return ["-".join((t[:8], t[8:12], t[12:16], t[16:20], t[20:])) for t in texts]
+class Bits:
+    def __init__(self, reader):
+        self.reader, self.rest, self.n = reader, 0, 0
+
+    def take(self, n):
+        while self.n < n:
+            self.rest, self.n = self.rest << 8 | self.reader.take(1)[0], self.n + 8
+        self.n -= n
+        value = self.rest >> self.n
+        self.rest &= (1 << self.n) - 1
+        return value
+
+    def rice(self, k):
+        ones = 0
+        while ones < 24 and self.take(1):
+            ones += 1
+        return self.take(64) if ones == 24 else ones << k | self.take(k)
+
+
+def zigzag(z):
+    return signed((z >> 1) ^ -(z & 1))
+
+
+def signed(value):
+    value &= MASK
+    return value - (1 << 64) if value >> 63 else value
 
 
 def quoted(text):
