@@ -11,7 +11,7 @@ TOOL := go tool -modfile=tools/go.mod
 SQLC := CGO_ENABLED=0 $(TOOL) sqlc -f shared/postgres/sqlc.yaml
 RUFF := localstack/pyproject.toml
 
-.PHONY: help run test fips check generate
+.PHONY: help run test fips attack check generate
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  \1\t/' | expand -t 16 | sort
@@ -27,6 +27,12 @@ test: up ## all tests: Go, the deployed local stack, the local AWS itself
 
 fips: ## the crypto packages with the Go FIPS module, and nothing else allowed
 	@GOFIPS140=v1.0.0 GODEBUG=fips140=only go test -short ./shared/vault/... ./shared/segment/...
+
+attack: up ## attacks of e2e/attack at full size, then each parser fuzzed for FUZZTIME=60s: half an hour and more
+	@$(STACK_COMMAND) setup --attacks
+	@ATTACK=whole go test -count=1 -timeout 60m -v ./e2e/attack/... | grep -vE '^(=== |    .*--- (PASS|SKIP))' ; exit $${PIPESTATUS[0]}
+	@go test -count=1 -run '^TestDatabaseDown$$' ./e2e/... | grep -v 'no test'; exit $${PIPESTATUS[0]}
+	@e2e/attack/fuzz
 
 check: setup ## format, lint, types, template, layers, licences
 	@test -z "$$(gofmt -l $$(git ls-files "*.go"))" || { gofmt -l $$(git ls-files "*.go"); echo "run gofmt -w on these"; exit 1; }

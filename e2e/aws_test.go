@@ -2,78 +2,45 @@ package e2e
 
 import (
 	"bytes"
-	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"encoding/json"
-	"io"
 	"net/http"
 	"slices"
 	"testing"
 	"time"
 
+	"github.com/aws/aws-lambda-go/events"
 	"github.com/aws/aws-sdk-go-v2/aws"
-	v4 "github.com/aws/aws-sdk-go-v2/aws/signer/v4"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
+	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/stretchr/testify/require"
 
 	"fitvault/e2e/stack"
 	"fitvault/shared/auditlog"
 )
 
-// request signs and sends one request to the local AWS as the operator: for the
-// services whose client is no dependency of fitvault. It serves cleaning up, too.
+// request, operation, items and the like are stack's, under the short names that
+// these tests use.
 func request(t testing.TB, s *stack.Stack, method, service, path, target string, body []byte) (http.Header, []byte) {
 	t.Helper()
-	r, err := http.NewRequestWithContext(context.WithoutCancel(t.Context()), method, s.Endpoints.AWS+path, bytes.NewReader(body))
-	require.NoError(t, err)
-	if target != "" {
-		r.Header.Set("Content-Type", "application/x-amz-json-1.1")
-		r.Header.Set("X-Amz-Target", target)
-	}
-	operator, err := s.AWS().Credentials.Retrieve(t.Context())
-	require.NoError(t, err)
-	digest := sha256.Sum256(body)
-	require.NoError(t, v4.NewSigner().SignHTTP(t.Context(), operator, r, hex.EncodeToString(digest[:]), service, s.Region, time.Now()))
-	response, err := s.Client().Do(r)
-	require.NoError(t, err)
-	defer func() { _ = response.Body.Close() }()
-	answer, err := io.ReadAll(response.Body)
-	require.NoError(t, err)
-	require.Less(t, response.StatusCode, 300, "%s %s%s: %s", method, service, path, answer)
-	return response.Header, answer
+	return s.Request(t, method, service, path, target, body)
 }
 
-// operation is request for the services that speak JSON by X-Amz-Target.
-func operation[Out any](t testing.TB, s *stack.Stack, service, target string, in any) (out Out) {
+func operation[Out any](t testing.TB, s *stack.Stack, service, target string, in any) Out {
 	t.Helper()
-	body, err := json.Marshal(in)
-	require.NoError(t, err)
-	_, answer := request(t, s, http.MethodPost, service, "/", target, body)
-	if len(answer) > 0 {
-		require.NoError(t, json.Unmarshal(answer, &out))
-	}
-	return out
+	return stack.Operation[Out](t, s, service, target, in)
 }
 
-// items is all items of a table, or of one partition where key is not "".
 func items(t testing.TB, s *stack.Stack, table, key, value string) []map[string]types.AttributeValue {
 	t.Helper()
-	client := dynamodb.NewFromConfig(s.AWS())
-	in := &dynamodb.ScanInput{TableName: aws.String(table), ConsistentRead: aws.Bool(true)}
-	if key != "" {
-		in.FilterExpression = aws.String("#k = :v")
-		in.ExpressionAttributeNames = map[string]string{"#k": key}
-		in.ExpressionAttributeValues = map[string]types.AttributeValue{":v": &types.AttributeValueMemberS{Value: value}}
-	}
-	var all []map[string]types.AttributeValue
-	for pages := dynamodb.NewScanPaginator(client, in); pages.HasMorePages(); {
-		page, err := pages.NextPage(t.Context())
-		require.NoError(t, err)
-		all = append(all, page.Items...)
-	}
-	return all
+	return s.Items(t, table, key, value)
+}
+
+func bucketsOf(s *stack.Stack) *s3.Client { return s.Buckets() }
+
+func invoke(t testing.TB, s *stack.Stack, function string, e events.APIGatewayProxyRequest) stack.Answer {
+	t.Helper()
+	return s.Invoke(t, function, e)
 }
 
 // event is an audit event as the table holds it.

@@ -38,7 +38,7 @@ func TestNothingInTheClear(t *testing.T) {
 	s := stack.Open(t)
 	c := newCanaries(t)
 	began := time.Now()
-	before := everything(t, s, began, nil)
+	before := s.Everything(t, began, nil)
 	owner := s.Newcomer(t)
 	points := c.points(t, owner.ID)
 	sendAll(t, owner, c, points)
@@ -47,7 +47,7 @@ func TestNothingInTheClear(t *testing.T) {
 
 	found := map[string][]string{} // control → the forms in which it was found
 	size := 0
-	fresh := added(before, everything(t, s, began, before))
+	fresh := stack.Added(before, s.Everything(t, began, before))
 	for _, place := range slices.Sorted(maps.Keys(fresh)) {
 		size += len(fresh[place])
 		hits := search.Deep(fresh[place], c.sought()...)

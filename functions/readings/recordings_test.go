@@ -113,8 +113,10 @@ func TestGetRecording(t *testing.T) {
 		w.refused(t, w.getRecording(e.Document), fault.NotFound)
 	})
 	t.Run("a name that is none", func(t *testing.T) {
-		for _, id := range []string{"", "..", "a/b", "a#b", "a%23b", strings.Repeat("a", 65)} {
+		for _, id := range []string{"", "..", "a/b", "a#b", "a%23b", strings.Repeat("a", 65), "somebody-s-own-words", strings.Repeat("b", 26)} {
 			w.refused(t, w.getRecording(id), fault.NotFound)
+			event := w.lastEvent(t) // the trail does not take the caller's word for an id
+			require.Equal(t, [2]string{"", string(auditlog.Refused)}, [2]string{event.Recording, string(event.Outcome)})
 		}
 	})
 	t.Run("another owner's of that id", func(t *testing.T) {

@@ -42,7 +42,10 @@ def parse(words: list[str]) -> argparse.Namespace:
         added.set_defaults(run=run)
         return added
 
-    command("setup", setup, "makes the Python environments, also those of make check, DynamoDB Local and PostgreSQL")
+    made = command(
+        "setup", setup, "makes the Python environments, also those of make check, DynamoDB Local and PostgreSQL"
+    )
+    made.add_argument("--attacks", action="store_true", help="as well those of make attack")
     command("up", up, "set-up, start, build, deploy and seed, each only where it is needed")
     command("down", down, "stops everything; users and the database stay, the rest of the local AWS is forgotten")
     stopped = command("stop", stop, "stops one part, for tests of its failure; `start` brings it back")
@@ -93,8 +96,9 @@ def with_packages(layout: Layout) -> None:
     os.execve(python, [str(python), "-m", "launcher", *sys.argv[1:]], os.environ)
 
 
-def setup(layout: Layout, _: argparse.Namespace) -> int:
-    _set_up(layout, environments.stale(layout))
+def setup(layout: Layout, arguments: argparse.Namespace) -> int:
+    left_out = set() if arguments.attacks else environments.ATTACKS
+    _set_up(layout, [name for name in environments.stale(layout) if name not in left_out])
     return 0
 
 
@@ -106,7 +110,9 @@ def _set_up(layout: Layout, stale: list[str]) -> None:
 
 
 def _set_up_stack(layout: Layout) -> None:
-    _set_up(layout, [name for name in environments.stale(layout) if name not in environments.CHECKS])
+    _set_up(
+        layout, [name for name in environments.stale(layout) if name not in environments.CHECKS | environments.ATTACKS]
+    )
 
 
 def up(layout: Layout, _: argparse.Namespace) -> int:

@@ -21,8 +21,10 @@ VENVS = {
     "sam": "SAM and cfn-lint",
     "test": "the launcher and the tests",
     "checkov": "checkov",
+    "attack": "schemathesis",
 }
 CHECKS = {"checkov"}  # of no use to the local AWS itself: `make check` needs them
+ATTACKS = {"attack"}  # only where they are asked for: `make attack`
 COPY_JARS = "org.apache.maven.plugins:maven-dependency-plugin:3.8.1:copy-dependencies"
 COPY_JAR = "org.apache.maven.plugins:maven-dependency-plugin:3.8.1:copy"
 POSTGRES = "17.5.0"

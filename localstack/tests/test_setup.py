@@ -89,15 +89,18 @@ def test_jars_must_be_those_that_the_list_names(tmp_path: Path) -> None:
         environments.verify_jars(lib, sums)
 
 
-def test_what_only_make_check_needs_is_not_made_for_the_stack(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_only_make_check_or_make_attack_needs_is_not_made_for_the_stack(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     made: list[list[str]] = []
-    monkeypatch.setattr(environments, "stale", lambda _: ["checkov", "ms"])
+    monkeypatch.setattr(environments, "stale", lambda _: ["checkov", "attack", "ms"])
     monkeypatch.setattr(environments, "set_up", lambda _, only: made.append(only))
     monkeypatch.setattr(prerequisites, "check", lambda thorough: None)
     here = Layout(tmp_path, tmp_path, 1, 2, 3)
     cli._set_up_stack(here)
     cli.setup(here, cli.parse(["setup"]))
-    assert made == [["ms"], ["checkov", "ms"]]
+    cli.setup(here, cli.parse(["setup", "--attacks"]))
+    assert made == [["ms"], ["checkov", "ms"], ["checkov", "attack", "ms"]]
 
 
 def shim(**environ: str) -> subprocess.CompletedProcess[str]:

@@ -23,7 +23,7 @@ const (
 	maxAPIKey     = 128  // bytes; API Gateway's own limit
 	maxHeader     = 1024 // bytes of a header that a handler sees
 	maxQueryValue = 4096 // bytes; a page token is the longest
-	maxQuery      = 64   // values
+	maxQuery      = 64   // values of one parameter
 )
 
 var (
@@ -146,7 +146,6 @@ func (c *Call) decodeQuery(event events.APIGatewayProxyRequest) error {
 			c.query.Set(name, value)
 		}
 	}
-	total := 0
 	for name, values := range c.query {
 		i := slices.IndexFunc(c.route.Query, func(p Parameter) bool { return p.Name == name })
 		if i < 0 {
@@ -155,7 +154,7 @@ func (c *Call) decodeQuery(event events.APIGatewayProxyRequest) error {
 		if len(values) != 1 && !c.route.Query[i].Repeat {
 			return fault.New(fault.BadRequest, "query parameter given several times")
 		}
-		if total += len(values); total > maxQuery {
+		if len(values) > maxQuery {
 			return fault.New(fault.BadRequest, "too many query parameters")
 		}
 		for _, value := range values {

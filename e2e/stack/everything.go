@@ -1,4 +1,4 @@
-package e2e
+package stack
 
 import (
 	"bytes"
@@ -23,32 +23,30 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/ssm"
 	"github.com/aws/smithy-go"
 	"github.com/stretchr/testify/require"
-
-	"fitvault/e2e/stack"
 )
 
-// everything is all that the local AWS keeps, by place: each item of each table,
+// Everything is all that the local AWS keeps, by place: each item of each table,
 // each table of the database, each version of each object, each parameter,
 // queued message, log and setting.
 // Of objects, those versions are left out that are in known, an earlier look;
 // the log groups are shown from began.
-func everything(t *testing.T, s *stack.Stack, began time.Time, known map[string][]byte) map[string][]byte {
+func (s *Stack) Everything(t testing.TB, began time.Time, known map[string][]byte) map[string][]byte {
 	t.Helper()
 	found := map[string][]byte{}
-	fromTables(t, s, found)
-	fromDatabase(t, s, found)
-	fromBuckets(t, s, found, known)
-	fromParameters(t, s, found)
-	fromQueues(t, s, found)
-	fromLogs(t, s, began, found)
-	_, settings := request(t, s, http.MethodGet, "lambda", "/2015-03-31/functions/", "", nil)
+	s.fromTables(t, found)
+	s.fromDatabase(t, found)
+	s.fromBuckets(t, found, known)
+	s.fromParameters(t, found)
+	s.fromQueues(t, found)
+	s.fromLogs(t, began, found)
+	_, settings := s.Request(t, http.MethodGet, "lambda", "/2015-03-31/functions/", "", nil)
 	found["lambda"] = settings
 	return found
 }
 
-// added is what of now was not there before: the whole content of a new or
+// Added is what of now was not there before: the whole content of a new or
 // changed place, and of a log what was added.
-func added(before, now map[string][]byte) map[string][]byte {
+func Added(before, now map[string][]byte) map[string][]byte {
 	fresh := map[string][]byte{}
 	for place, content := range now {
 		old, ok := before[place]
@@ -66,13 +64,13 @@ func added(before, now map[string][]byte) map[string][]byte {
 	return fresh
 }
 
-func fromTables(t *testing.T, s *stack.Stack, found map[string][]byte) {
+func (s *Stack) fromTables(t testing.TB, found map[string][]byte) {
 	client := dynamodb.NewFromConfig(s.AWS())
 	for pages := dynamodb.NewListTablesPaginator(client, nil); pages.HasMorePages(); {
 		page, err := pages.NextPage(t.Context())
 		require.NoError(t, err)
 		for _, table := range page.TableNames {
-			for _, item := range items(t, s, table, "", "") {
+			for _, item := range s.Items(t, table, "", "") {
 				content := flat(&types.AttributeValueMemberM{Value: item})
 				found[fmt.Sprintf("table %s, item %x", table, sha256.Sum256(content))] = content
 			}
@@ -82,7 +80,7 @@ func fromTables(t *testing.T, s *stack.Stack, found map[string][]byte) {
 
 // fromDatabase takes each table as a dump of it, without the mark of its end, so
 // that new rows are what was added.
-func fromDatabase(t *testing.T, s *stack.Stack, found map[string][]byte) {
+func (s *Stack) fromDatabase(t testing.TB, found map[string][]byte) {
 	for table, content := range s.Dump(t) {
 		found["database "+table] = bytes.TrimSuffix(content, []byte{0xff, 0xff})
 	}
@@ -124,8 +122,8 @@ func flat(v types.AttributeValue) []byte {
 	return b.Bytes()
 }
 
-func fromBuckets(t *testing.T, s *stack.Stack, found, known map[string][]byte) {
-	client := bucketsOf(s)
+func (s *Stack) fromBuckets(t testing.TB, found, known map[string][]byte) {
+	client := s.Buckets()
 	buckets, err := client.ListBuckets(t.Context(), nil)
 	require.NoError(t, err)
 	for _, bucket := range buckets.Buckets {
@@ -168,11 +166,7 @@ func gone(err error) bool {
 	return errors.As(err, &api) && slices.Contains([]string{"NoSuchKey", "NoSuchVersion", "ParameterNotFound"}, api.ErrorCode())
 }
 
-func bucketsOf(s *stack.Stack) *s3.Client {
-	return s3.NewFromConfig(s.AWS(), func(o *s3.Options) { o.UsePathStyle = true })
-}
-
-func fromParameters(t *testing.T, s *stack.Stack, found map[string][]byte) {
+func (s *Stack) fromParameters(t testing.TB, found map[string][]byte) {
 	client := ssm.NewFromConfig(s.AWS())
 	for pages := ssm.NewDescribeParametersPaginator(client, nil); pages.HasMorePages(); {
 		page, err := pages.NextPage(t.Context())
@@ -189,12 +183,12 @@ func fromParameters(t *testing.T, s *stack.Stack, found map[string][]byte) {
 }
 
 // fromQueues looks at the messages of all queues and leaves them there.
-func fromQueues(t *testing.T, s *stack.Stack, found map[string][]byte) {
+func (s *Stack) fromQueues(t testing.TB, found map[string][]byte) {
 	type body = map[string]any
-	queues := operation[struct{ QueueUrls []string }](t, s, "sqs", "AmazonSQS.ListQueues", body{})
+	queues := Operation[struct{ QueueUrls []string }](t, s, "sqs", "AmazonSQS.ListQueues", body{})
 	for _, queue := range queues.QueueUrls {
 		for range 20 { // at most ten messages each time, in no order
-			got := operation[struct {
+			got := Operation[struct {
 				Messages []struct{ MessageId, Body string }
 			}](t, s, "sqs", "AmazonSQS.ReceiveMessage", body{"QueueUrl": queue, "MaxNumberOfMessages": 10, "VisibilityTimeout": 0})
 			if len(got.Messages) == 0 {
@@ -209,8 +203,8 @@ func fromQueues(t *testing.T, s *stack.Stack, found map[string][]byte) {
 
 // fromLogs takes the files that the stack and its functions write, and what has
 // arrived in CloudWatch Logs.
-func fromLogs(t *testing.T, s *stack.Stack, began time.Time, found map[string][]byte) {
-	require.NoError(t, filepath.WalkDir("../.local/logs", func(path string, entry fs.DirEntry, err error) error {
+func (s *Stack) fromLogs(t testing.TB, began time.Time, found map[string][]byte) {
+	require.NoError(t, filepath.WalkDir(filepath.Join(s.root, ".local", "logs"), func(path string, entry fs.DirEntry, err error) error {
 		if err != nil || entry.IsDir() {
 			return err
 		}
@@ -219,14 +213,14 @@ func fromLogs(t *testing.T, s *stack.Stack, began time.Time, found map[string][]
 		return err
 	}))
 	type body = map[string]any
-	groups := operation[struct {
+	groups := Operation[struct {
 		LogGroups []struct{ LogGroupName string }
 	}](t, s, "logs", "Logs_20140328.DescribeLogGroups", body{})
 	for _, group := range groups.LogGroups {
 		var text bytes.Buffer
 		in := body{"logGroupName": group.LogGroupName, "startTime": began.UnixMilli()}
 		for range 1000 {
-			page := operation[struct {
+			page := Operation[struct {
 				Events    []struct{ Message string }
 				NextToken string
 			}](t, s, "logs", "Logs_20140328.FilterLogEvents", in)
