@@ -53,7 +53,7 @@ func newIntake(t testing.TB, owner string) *intake.Intake {
 }
 
 func request(owner string, body []byte) intake.Request {
-	return intake.Request{Owner: owner, DataKey: "data-key", Client: "client", Rank: block.RankOwner, Body: body,
+	return intake.Request{Owner: owner, DataKey: "data-key", Client: "client", Rank: block.RankOwner, MediaType: intake.MediaTCX, Body: body,
 		Record: func(context.Context, string, int) error { return nil }}
 }
 

@@ -31,11 +31,6 @@ func operation[Out any](t testing.TB, s *stack.Stack, service, target string, in
 	return stack.Operation[Out](t, s, service, target, in)
 }
 
-func items(t testing.TB, s *stack.Stack, table, key, value string) []map[string]types.AttributeValue {
-	t.Helper()
-	return s.Items(t, table, key, value)
-}
-
 func bucketsOf(s *stack.Stack) *s3.Client { return s.Buckets() }
 
 func invoke(t testing.TB, s *stack.Stack, function string, e events.APIGatewayProxyRequest) stack.Answer {

@@ -5,7 +5,6 @@ package corpus
 import (
 	"bytes"
 	"encoding/json"
-	"encoding/xml"
 	"fmt"
 	"math/rand/v2"
 	"net/http"
@@ -24,8 +23,6 @@ import (
 	"fitvault/shared/openmhealth/generate"
 	"fitvault/shared/reading"
 )
-
-const tcx = "application/vnd.garmin.tcx+xml"
 
 // data is a folder of ../shared/data, or of the small copy in testdata.
 func data(t *testing.T, set string) string {
@@ -282,88 +279,5 @@ func TestNotUTF8(t *testing.T) {
 	} {
 		a := p.Do(t, http.MethodPost, "/users/me/readings", []byte(body), "Content-Type", "application/json")
 		require.Equal(t, http.StatusBadRequest, a.Status, name)
-	}
-}
-
-// TestRecordings: each real file is taken or refused as shared/tcx is held
-// against libxml2 for; what is taken comes back byte for byte, and its
-// trackpoints are counted by another parser.
-func TestRecordings(t *testing.T) {
-	s := stack.Open(t)
-	p := s.Newcomer(t)
-	files, err := filepath.Glob(filepath.Join(data(t, "tcx"), "*.tcx"))
-	require.NoError(t, err)
-	var documents [][]byte
-	for _, f := range files {
-		document, err := os.ReadFile(f)
-		require.NoError(t, err)
-		documents = append(documents, document)
-	}
-	verdicts := oracle.Documents(t, documents) // libxml2's; none of these files is an exception
-	kept := 0
-	for i, f := range files {
-		original := documents[i]
-		a := p.Do(t, http.MethodPost, "/users/me/recordings", original, "Content-Type", tcx)
-		if !verdicts[i].Valid {
-			require.Contains(t, []int{400, 422}, a.Status, "%s: %s", f, a.Body)
-			continue
-		}
-		require.Equal(t, http.StatusCreated, a.Status, "%s: %s", f, a.Body)
-		kept++
-		var created struct {
-			ID          string
-			Trackpoints int
-		}
-		a.JSON(t, &created)
-		require.Equal(t, "/v1/users/"+p.ID+"/recordings/"+created.ID, a.Header.Get("Location"))
-		require.Equal(t, countTrackpoints(t, original), created.Trackpoints, f)
-
-		a = p.Do(t, http.MethodGet, "/users/me/recordings/"+created.ID, nil, "Accept", tcx)
-		require.Equal(t, http.StatusOK, a.Status)
-		require.Equal(t, tcx, a.Header.Get("Content-Type"))
-		require.True(t, bytes.Equal(original, a.Body), f)
-
-		read, token := 0, ""
-		for range 1000 {
-			a = p.Do(t, http.MethodGet, "/users/me/recordings/"+created.ID+"?page_size=1000"+token, nil, "Accept", "application/json")
-			require.Equal(t, http.StatusOK, a.Status, string(a.Body))
-			var pg struct {
-				Trackpoints []json.RawMessage
-				Count       int    `json:"trackpoint_count"`
-				Next        string `json:"next_page_token"`
-			}
-			a.JSON(t, &pg)
-			require.Equal(t, created.Trackpoints, pg.Count)
-			if read += len(pg.Trackpoints); pg.Next == "" {
-				break
-			}
-			token = "&page_token=" + pg.Next
-		}
-		require.Equal(t, created.Trackpoints, read, f)
-	}
-	require.Positive(t, kept)
-	entries := list(t, p, "/users/me/recordings")
-	require.Len(t, entries, kept)
-	last := "9999"
-	for _, e := range entries {
-		var entry struct{ Start string }
-		require.NoError(t, json.Unmarshal(e, &entry))
-		require.LessOrEqual(t, entry.Start, last, "newest first")
-		last = entry.Start
-	}
-}
-
-// countTrackpoints counts with encoding/xml, which no part of intake uses.
-func countTrackpoints(t *testing.T, document []byte) (n int) {
-	d := xml.NewDecoder(bytes.NewReader(document))
-	for {
-		token, err := d.Token()
-		if token == nil {
-			return n
-		}
-		require.NoError(t, err)
-		if e, ok := token.(xml.StartElement); ok && e.Name.Local == "Trackpoint" {
-			n++
-		}
 	}
 }

@@ -25,11 +25,10 @@ const patience = 3 * time.Minute
 
 // stat is one item of GET days; nil numbers where there is a count only.
 type stat struct {
-	count          int
-	least, most    *big.Rat
-	sum            *big.Rat
-	mean           string // as it is shown
-	unit, day, typ string
+	count       int
+	least, most *big.Rat
+	sum         *big.Rat
+	mean        string // as it is shown
 }
 
 // number reads a JSON number exactly.

@@ -1,5 +1,5 @@
 // Package oracle asks other people's programs for a second opinion: Python's
-// jsonschema of data points, libxml2 and xml.etree of TCX documents. A test
+// jsonschema of data points, libxml2 and xml.etree of TCX and GPX documents. A test
 // that asks is left out where the Python of `make setup` is absent, and fails
 // where it must not be: with CI=true. ORACLE_PYTHON names another interpreter.
 package oracle
@@ -36,7 +36,7 @@ func Points(t *testing.T, owner string, points []string) []Point {
 	return ask[Point](t, "schema_verdicts.py", schemas(), &in, len(points))
 }
 
-// Document is what tcx_verdicts.py says of one document.
+// Document is what xml_verdicts.py says of one document.
 type Document struct {
 	WellFormed  bool   `json:"well_formed"`
 	Valid       bool   `json:"valid"`
@@ -44,14 +44,14 @@ type Document struct {
 	Why         string `json:"why"`
 }
 
-// Documents asks for TCX documents, in their order.
-func Documents(t *testing.T, documents [][]byte) []Document {
+// Documents asks for documents of a format, "tcx" or "gpx", in their order.
+func Documents(t *testing.T, format string, documents [][]byte) []Document {
 	t.Helper()
 	var in bytes.Buffer
 	for _, d := range documents {
 		in.WriteString(base64.StdEncoding.EncodeToString(d) + "\n")
 	}
-	return ask[Document](t, "tcx_verdicts.py", filepath.Join(root(), "shared", "tcx", "xsd"), &in, len(documents))
+	return ask[Document](t, "xml_verdicts.py", filepath.Join(root(), "shared", format, "xsd"), &in, len(documents))
 }
 
 // ask runs a script and reads one JSON object for each of n questions.

@@ -41,7 +41,7 @@ func BenchmarkInvocation(b *testing.B) {
 			guard, event := warm(b, input)
 			text, err := json.Marshal(event)
 			require.NoError(b, err)
-			function := lambda.NewHandler(guard.Handle)
+			function := lambda.NewHandler(guard)
 			answer, err := function.Invoke(b.Context(), bytes.Clone(text))
 			require.NoError(b, err)
 			require.Contains(b, string(answer), `"statusCode":200`)

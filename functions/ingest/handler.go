@@ -4,8 +4,10 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"runtime/debug"
 	"slices"
 	"strconv"
+	"time"
 
 	"github.com/go-json-experiment/json/jsontext"
 
@@ -14,21 +16,26 @@ import (
 	"fitvault/shared/block"
 	"fitvault/shared/edge"
 	"fitvault/shared/fault"
+	"fitvault/shared/gzipbody"
 	"fitvault/shared/intake"
 	"fitvault/shared/keyring"
 	"fitvault/shared/openmhealth"
+	"fitvault/shared/strictxml"
 )
 
-const scopeWrite = "fitvault/readings.write"
+const (
+	scopeWrite = "fitvault/readings.write"
+	mediaJSON  = "application/json"
+)
 
 type handler struct{ intake *intake.Intake }
 
 func (h handler) routes() []edge.Route {
 	return []edge.Route{
 		{Method: http.MethodPost, Resource: "/users/{user}/readings", Scope: scopeWrite, Action: access.ReadingsWrite,
-			Types: []string{"application/json"}, MaxBody: openmhealth.Intake.Bytes, Handle: h.postReadings},
+			Types: []string{mediaJSON, mediaJSON + gzipbody.Suffix}, MaxBody: openmhealth.Intake.Bytes, Handle: h.postReadings},
 		{Method: http.MethodPost, Resource: "/users/{user}/recordings", Scope: scopeWrite, Action: access.RecordingsWrite,
-			Types: []string{intake.MediaTCX}, MaxBody: intake.MaxDocument, Handle: h.postRecording},
+			Query: []edge.Parameter{{Name: "profile"}}, Types: intake.RecordingTypes, MaxBody: intake.MaxDocument, Handle: h.postRecording},
 	}
 }
 
@@ -36,6 +43,11 @@ func (h handler) postReadings(w http.ResponseWriter, r *http.Request, c *edge.Ca
 	request, err := newRequest(r, c)
 	if err != nil {
 		return err
+	}
+	if c.ContentType != mediaJSON {
+		if request.Body, err = gzipbody.Decompress(request.Body, openmhealth.Intake.Bytes); err != nil {
+			return err
+		}
 	}
 	results, err := h.intake.Readings(r.Context(), request)
 	if err != nil {
@@ -77,18 +89,43 @@ func appendQuoted(b []byte, s string) []byte {
 	return b
 }
 
+// softLimit is what the Go runtime tries to keep to while it takes a document in,
+// in bytes; beyond it the garbage collector works harder, and nothing fails. With
+// it a document of 32 MiB needs less memory than that: the event (a body of 2.3 MB
+// makes 3.1 MB), the sealed copy, and what is passing through. By itself the
+// collector would let the heap double first, which is cheaper for readings.
+const softLimit = 16 << 20
+
 func (h handler) postRecording(w http.ResponseWriter, r *http.Request, c *edge.Call) error {
+	defer debug.SetMemoryLimit(debug.SetMemoryLimit(softLimit)) // a process serves one request at a time
 	request, err := newRequest(r, c)
 	if err != nil {
 		return err
+	}
+	request.MediaType = c.ContentType
+	if c.Query().Has("profile") {
+		if c.Query().Get("profile") != "lenient" {
+			return fault.New(fault.BadRequest, "profile is not one that there is")
+		}
+		request.Lenient = true
 	}
 	e, err := h.intake.Recording(r.Context(), request)
 	if err != nil {
 		return alarmed(r.Context(), c, err)
 	}
+	created := struct {
+		ID          string               `json:"id"`
+		Sport       string               `json:"sport"`
+		Start       *time.Time           `json:"start,omitempty"`
+		End         *time.Time           `json:"end,omitempty"`
+		Trackpoints int                  `json:"trackpoints"`
+		Forgiven    []strictxml.Forgiven `json:"forgiven,omitempty"`
+	}{ID: e.ID, Sport: e.Sport, Trackpoints: e.Trackpoints, Forgiven: e.Forgiven}
+	if e.Timed { // otherwise nothing in the document says when it was
+		created.Start, created.End = &e.Start, &e.End
+	}
 	w.Header().Set("Location", "/v1/users/"+c.Owner.User.String()+"/recordings/"+e.ID)
-	return edge.WriteJSON(w, http.StatusCreated, map[string]any{
-		"id": e.ID, "sport": e.Sport, "start": e.Start, "end": e.End, "trackpoints": e.Trackpoints})
+	return edge.WriteJSON(w, http.StatusCreated, created)
 }
 
 // alarmed writes an alarm event where a stored key is not the one that was

@@ -1,6 +1,8 @@
 package main
 
 import (
+	"bytes"
+	"compress/gzip"
 	"context"
 	"crypto/rand"
 	"crypto/sha256"
@@ -255,6 +257,76 @@ func TestPostRecording(t *testing.T) {
 		})
 	}
 	require.Len(t, w.documents.IDs(), 2)
+}
+
+// compressed is a body for an event: gzip, in base64.
+func compressed(t testing.TB, text string) string {
+	var b bytes.Buffer
+	w := gzip.NewWriter(&b)
+	_, err := w.Write([]byte(text))
+	require.NoError(t, err)
+	require.NoError(t, w.Close())
+	return base64.StdEncoding.EncodeToString(b.Bytes())
+}
+
+func (w *world) postCompressed(t testing.TB, resource, text, media string) events.APIGatewayProxyRequest {
+	e := w.post(resource, compressed(t, text), "Content-Type", media+"+gzip")
+	e.IsBase64Encoded = true
+	return e
+}
+
+func TestCompressed(t *testing.T) {
+	w := newWorld(t)
+	body := "[" + point(one, "beats/min") + "]"
+	answer := w.do(t, w.postCompressed(t, readings, body, "application/json"))
+	require.Equal(t, 200, answer.StatusCode, answer.Body)
+	require.Equal(t, answer.Body, w.do(t, w.post(readings, body)).Body)
+	require.Len(t, w.manifests.All(), 1, "a retry in the other form is a retry")
+
+	answer = w.do(t, w.postCompressed(t, recordings, run, intake.MediaTCX))
+	require.Equal(t, 201, answer.StatusCode, answer.Body)
+	require.Equal(t, answer.Body, w.do(t, w.post(recordings, run)).Body)
+	require.Len(t, w.manifests.All(), 2)
+
+	w.refused(t, w.postCompressed(t, readings, strings.Repeat(" ", openmhealth.Intake.Bytes+1), "application/json"), fault.TooLarge)
+	w.refused(t, w.post(readings, body, "Content-Type", "application/json+gzip"), fault.BadRequest)
+	w.refused(t, w.postCompressed(t, recordings, "{}", intake.MediaGPX), fault.BadRequest)
+	w.refused(t, w.postCompressed(t, recordings, run, "application/json"), fault.UnsupportedType)
+}
+
+func TestProfile(t *testing.T) {
+	w := newWorld(t)
+	post := func(body, profile string) events.APIGatewayProxyRequest {
+		e := w.post(recordings, body)
+		e.MultiValueQueryStringParameters = map[string][]string{"profile": {profile}}
+		return e
+	}
+	odd := strings.NewReplacer("Running", "Rowing", "<Value>71", "<Value>0").Replace(run)
+	w.refused(t, w.post(recordings, odd), fault.Invalid)
+	for _, profile := range []string{"", "Lenient", "strict"} {
+		w.refused(t, post(odd, profile), fault.BadRequest)
+	}
+	w.requireNothing(t)
+	answer := w.do(t, post(odd, "lenient"))
+	require.Equal(t, 201, answer.StatusCode, answer.Body)
+	var created map[string]any
+	require.NoError(t, json.Unmarshal([]byte(answer.Body), &created))
+	require.Equal(t, "Other", created["sport"])
+	const inPoint = "/TrainingCenterDatabase/Activities/Activity/Lap/Track/Trackpoint/HeartRateBpm/Value"
+	require.Equal(t, []any{
+		map[string]any{"pointer": "/TrainingCenterDatabase/Activities/Activity", "rule": "sport-name", "count": 1.0},
+		map[string]any{"pointer": inPoint, "rule": "out-of-range", "count": 1.0},
+		map[string]any{"pointer": inPoint, "rule": "missing-element", "count": 1.0},
+	}, created["forgiven"])
+	answer = w.do(t, post(run, "lenient"))
+	require.Equal(t, 201, answer.StatusCode)
+	require.NotContains(t, answer.Body, "forgiven", "what is valid is forgiven nothing")
+
+	e := post(`<gpx xmlns="http://www.topografix.com/GPX/1/1" version="1.1" creator="a"><trk><trkseg><trkpt lat="1" lon="2"/></trkseg></trk></gpx>`, "lenient")
+	edgetest.SetHeader(&e, "Content-Type", intake.MediaGPX)
+	answer = w.do(t, e)
+	require.Equal(t, 201, answer.StatusCode, answer.Body)
+	require.NotContains(t, answer.Body, "start", "nothing says when it was")
 }
 
 func TestRefusals(t *testing.T) {

@@ -45,5 +45,5 @@ func main() {
 		Now:        time.Now,
 		Rand:       rand.Reader,
 	}}
-	lambda.Start(edge.New(aws.Edge("ingest", tables), h.routes()...).Handle)
+	lambda.Start(edge.New(aws.Edge("ingest", tables), h.routes()...))
 }

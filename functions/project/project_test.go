@@ -74,6 +74,13 @@ func TestRecordings(t *testing.T) {
 	trackpoints := `{"day":"2026-05-04","type":"fitvault:trackpoint","count":2}`
 	require.Equal(t, trackpoints+"\n"+rates("2026-05-04", 1, "60", "60", "60", "60"), w.days(t, w.Ada))
 
+	t.Run("each trackpoint on the day of its own offset", func(t *testing.T) {
+		w := newWorld(t)
+		_, err := w.intake.Recording(t.Context(), w.request(w.Ada, edgetest.Client, block.RankOwner, run("2026-05-04T23:59:00-02:00", "2026-05-05T00:01:00-02:00")))
+		require.NoError(t, err)
+		require.Empty(t, w.deliver(t, w.records(w.Ada)...))
+		require.Equal(t, `{"day":"2026-05-04","type":"fitvault:trackpoint","count":1}`+"\n"+`{"day":"2026-05-05","type":"fitvault:trackpoint","count":1}`, w.days(t, w.Ada))
+	})
 	t.Run("one that vanishes counts nothing", func(t *testing.T) {
 		w.blocks.Put(w.Ada.String(), intake.RecordItem(e.ID), nil)
 		require.Empty(t, w.deliver(t, record(1, w.Ada.String(), intake.RecordItem(e.ID)), record(2, w.Ben.String(), "recording#none")))

@@ -121,7 +121,7 @@ func (o *owner) recording(ctx context.Context, id string) (made, error) {
 		return made{}, o.opener.Broken(ctx)
 	}
 	var tally days.Tally
-	for date, n := range trackpoints(entry) {
+	for date, n := range entry.Days {
 		day, err := days.ParseDay(date)
 		if err != nil {
 			return made{}, o.opener.Broken(ctx)
@@ -133,9 +133,4 @@ func (o *owner) recording(ctx context.Context, id string) (made, error) {
 		m.first, m.last = m.part[0].Day, m.part[n-1].Day
 	}
 	return m, nil
-}
-
-// trackpoints is civil day → count.
-func trackpoints(e intake.Entry) map[string]int {
-	return map[string]int{days.DayOf(e.Start).String(): e.Trackpoints}
 }

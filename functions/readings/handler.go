@@ -47,7 +47,7 @@ func (h handler) routes() []edge.Route {
 		{Method: http.MethodGet, Resource: "/users/{user}/readings", Scope: scopeRead, Action: access.ReadingsRead,
 			Query: append([]edge.Parameter{{Name: "type", Repeat: true}, {Name: "from"}, {Name: "to"}, {Name: "since"}}, page...), Handle: h.getReadings},
 		{Method: http.MethodGet, Resource: "/users/{user}/recordings", Scope: scopeRead, Action: access.RecordingsRead,
-			Query: page, Handle: h.listRecordings},
+			Query: append([]edge.Parameter{{Name: "since"}}, page...), Handle: h.listRecordings},
 		{Method: http.MethodGet, Resource: "/users/{user}/recordings/{id}", Scope: scopeRead, Action: access.RecordingsRead,
 			Query: page, Handle: h.getRecording},
 	}

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"compress/gzip"
 	"context"
 	"encoding/base64"
 	"encoding/json"
@@ -12,6 +13,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -20,6 +22,7 @@ import (
 	"fitvault/shared/edge/edgetest"
 	"fitvault/shared/fault"
 	"fitvault/shared/intake"
+	"fitvault/shared/recording"
 	"fitvault/shared/tcx"
 	"fitvault/shared/vault"
 )
@@ -37,7 +40,7 @@ func TestListRecordings(t *testing.T) {
 	require.Empty(t, p.Next)
 	require.Len(t, p.Items, 1)
 	require.JSONEq(t, fmt.Sprintf(`{"id": %q, "sport": "Running", "start": "2026-05-04T05:25:00Z", "end": "2026-05-04T05:26:00Z",
-		"trackpoints": 2, "size": %d, "media_type": "application/vnd.garmin.tcx+xml"}`, e.ID, len(monday)), string(p.Items[0]))
+		"trackpoints": 2, "size": %d, "media_type": "application/vnd.garmin.tcx+xml", "arrived": "2026-05-04T05:25:00Z"}`, e.ID, len(monday)), string(p.Items[0]))
 	require.NotContains(t, string(p.Items[0]), e.Document, "the object's id stays inside")
 	require.Equal(t, string(access.RecordingsRead), w.lastEvent(t).Action)
 	require.Len(t, w.page(t, w.listReadings()).Items, 1, "and recordings are not in the readings")
@@ -120,7 +123,9 @@ func TestGetRecording(t *testing.T) {
 		}
 	})
 	t.Run("another owner's of that id", func(t *testing.T) {
-		theirs, err := w.intake.Recording(context.Background(), w.request(w.Ben, monday))
+		request := w.request(w.Ben, monday)
+		request.MediaType = intake.MediaTCX
+		theirs, err := w.intake.Recording(context.Background(), request)
 		require.NoError(t, err)
 		w.refused(t, w.getRecording(theirs.ID), fault.NotFound)
 	})
@@ -130,9 +135,10 @@ func TestGetRecording(t *testing.T) {
 func TestTrackpointPages(t *testing.T) {
 	document, err := os.ReadFile(largest(t))
 	require.NoError(t, err)
-	parsed, err := tcx.Parse(document, tcx.DefaultLimits)
+	trackpoints, _, err := tcx.Format.Read(intake.Document{Body: document, MediaType: intake.MediaTCX}.Open, recording.DefaultLimits, false,
+		recording.Page{Size: 1000})
 	require.NoError(t, err)
-	n := len(parsed.Trackpoints)
+	n := len(trackpoints)
 	require.Greater(t, n, 300)
 	w := newWorld(t)
 	e := w.record(t, string(document))
@@ -146,7 +152,7 @@ func TestTrackpointPages(t *testing.T) {
 			a := w.recording(t, w.getRecording(e.ID, query...))
 			require.Equal(t, n, a.Count)
 			for _, p := range a.Trackpoints {
-				require.JSONEq(t, string(parsed.Trackpoints[got].AppendJSON(nil)), string(p))
+				require.JSONEq(t, string(trackpoints[got].AppendJSON(nil)), string(p))
 				got++
 			}
 			require.True(t, len(a.Trackpoints) == size || a.Next == "")
@@ -167,8 +173,9 @@ func largest(t *testing.T) (file string) {
 	for _, f := range files {
 		b, err := os.ReadFile(f)
 		require.NoError(t, err)
-		if r, err := tcx.Parse(b, tcx.DefaultLimits); err == nil && len(r.Trackpoints) > most && len(r.Trackpoints) <= 1000 {
-			file, most = f, len(r.Trackpoints)
+		r, err := tcx.Format.Parse(intake.Document{Body: b, MediaType: intake.MediaTCX}.Open, recording.DefaultLimits, false)
+		if err == nil && r.Trackpoints > most && r.Trackpoints <= 1000 {
+			file, most = f, r.Trackpoints
 		}
 	}
 	require.NotEmpty(t, file)
@@ -230,6 +237,110 @@ func TestAccept(t *testing.T) {
 		edgetest.SetHeader(&event, "Accept", intake.MediaTCX)
 		require.Len(t, w.page(t, event).Items, 1)
 	})
+}
+
+// Each form goes out as it came in, and in no other.
+func TestForms(t *testing.T) {
+	w := newWorld(t)
+	const track = `<gpx xmlns="http://www.topografix.com/GPX/1/1" version="1.1" creator="a"><trk><type>run</type><trkseg><trkpt lat="1.5" lon="2"><time>2026-05-04T05:25:00Z</time></trkpt>` +
+		`<trkpt lat="1" lon="2"/></trkseg></trk></gpx>`
+	var packed bytes.Buffer
+	z := gzip.NewWriter(&packed)
+	_, err := z.Write([]byte(track))
+	require.NoError(t, err)
+	require.NoError(t, z.Close())
+	for media, document := range map[string]string{intake.MediaGPX: track, intake.MediaGPX + "+gzip": packed.String()} {
+		e := w.recordAs(t, document, media, false)
+		a := w.recording(t, w.getRecording(e.ID))
+		require.Equal(t, answered{ID: e.ID, Sport: "Running", Start: "2026-05-04T05:25:00Z", End: "2026-05-04T05:25:00Z", Size: len(document), MediaType: media, Count: 2,
+			Trackpoints: []json.RawMessage{[]byte(`{"time":"2026-05-04T05:25:00Z","position":{"latitude":1.5,"longitude":2}}`), []byte(`{"position":{"latitude":1,"longitude":2}}`)}}, a)
+		for _, accept := range intake.RecordingTypes {
+			event := w.getRecording(e.ID)
+			edgetest.SetHeader(&event, "Accept", accept)
+			if accept != media {
+				w.refused(t, event, fault.NotAcceptable)
+				continue
+			}
+			answer := w.do(t, event)
+			require.Equal(t, media, http.Header(answer.MultiValueHeaders).Get("Content-Type"))
+			body, err := base64.StdEncoding.DecodeString(answer.Body)
+			require.NoError(t, err)
+			require.Equal(t, document, string(body))
+		}
+	}
+}
+
+// What was read leniently is read so again, and says what was forgiven.
+func TestForgiven(t *testing.T) {
+	w := newWorld(t)
+	odd := strings.NewReplacer("Running", "Rowing", "<Value>71", "<Value>71.4").Replace(monday)
+	e := w.recordAs(t, odd, intake.MediaTCX, true)
+	answer := w.do(t, w.getRecording(e.ID))
+	require.Contains(t, answer.Body, `"forgiven":[{"pointer":"/TrainingCenterDatabase/Activities/Activity","rule":"sport-name","count":1},`)
+	require.Contains(t, answer.Body, `{"time":"2026-05-04T05:25:00Z","heart_rate":71}`)
+	require.Contains(t, string(w.page(t, w.listRecordings()).Items[0]), `"rule":"fraction"`)
+	require.Empty(t, w.recording(t, w.getRecording(e.ID, "page_size", "2")).Next)
+	require.NotEmpty(t, w.recording(t, w.getRecording(e.ID, "page_size", "1")).Next)
+}
+
+// A recording that does not say when it was stands where it arrived.
+func TestWithoutATime(t *testing.T) {
+	w := newWorld(t)
+	plan := w.recordAs(t, `<gpx xmlns="http://www.topografix.com/GPX/1/1" version="1.1" creator="a"><trk><trkseg><trkpt lat="1" lon="2"/></trkseg></trk></gpx>`, intake.MediaGPX, true)
+	w.record(t, run("2026-05-04T05:24:59Z", "2026-05-04T05:26:00Z"))
+	w.record(t, run("2026-05-04T05:25:01Z", "2026-05-04T05:26:00Z"))
+	for _, size := range []string{"1", "2", "3"} {
+		var all []string
+		for _, p := range w.walk(t, w.listRecordings, "page_size", size) {
+			all = append(all, p...)
+		}
+		require.Len(t, all, 3)
+		require.Contains(t, all[1], plan.ID)
+		require.NotContains(t, all[1], "start")
+	}
+}
+
+// TestRecordingsSince: what has arrived since then, by the sealed time, and
+// as_of is what to give next.
+func TestRecordingsSince(t *testing.T) {
+	w := newWorld(t)
+	first := w.record(t, monday)
+	w.Time = w.Time.Add(10 * time.Minute)
+	second := w.record(t, run("2020-01-01T00:00:00Z", "2020-01-01T00:01:00Z"))
+	ids := func(since string) (list []string) {
+		for _, item := range w.page(t, w.listRecordings("since", since)).Items {
+			var e struct{ ID string }
+			require.NoError(t, json.Unmarshal(item, &e))
+			list = append(list, e.ID)
+		}
+		return list
+	}
+	require.Equal(t, []string{first.ID, second.ID}, ids("2026-05-04T05:25:00Z"))
+	require.Equal(t, []string{second.ID}, ids("2026-05-04T05:25:00.001Z"))
+	require.Equal(t, []string{second.ID}, ids("2026-05-04T07:35:00+02:00"))
+	require.Empty(t, ids("2026-05-04T05:35:00.001Z"))
+	w.refused(t, w.listRecordings("since", "yesterday"), fault.BadRequest)
+
+	asOf := w.page(t, w.listRecordings("page_size", "1")).AsOf
+	require.Equal(t, w.Time.Add(-asOfMargin), asOf)
+	next := w.page(t, w.listRecordings("page_size", "1")).Next
+	w.Time = w.Time.Add(time.Minute)
+	require.Equal(t, asOf, w.page(t, w.listRecordings("page_size", "1", "page_token", next)).AsOf, "of the first page")
+}
+
+// TestEntriesAreBounded: one request opens no more than so many.
+func TestEntriesAreBounded(t *testing.T) {
+	w := newWorld(t)
+	most := maxEntries
+	maxEntries = 2
+	t.Cleanup(func() { maxEntries = most })
+	w.record(t, run("2026-05-01T00:00:00Z", "2026-05-01T00:01:00Z"))
+	w.record(t, run("2026-05-02T00:00:00Z", "2026-05-02T00:01:00Z"))
+	require.Len(t, w.page(t, w.listRecordings()).Items, 2)
+	w.Time = w.Time.Add(time.Minute)
+	w.record(t, run("2026-05-03T00:00:00Z", "2026-05-03T00:01:00Z"))
+	w.refused(t, w.listRecordings(), fault.Unavailable)
+	require.Len(t, w.page(t, w.listRecordings("since", w.Time.Format(time.RFC3339))).Items, 1, "what need not be opened does not count")
 }
 
 // TestTheLargestOriginalFitsLambda: 4.5 MB, as base64 in the answer's event.

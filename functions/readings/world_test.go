@@ -35,9 +35,9 @@ import (
 const (
 	deployment = "fitvault"
 
-	readings   = "/users/{user}/readings"
-	recordings = "/users/{user}/recordings"
-	recording  = "/users/{user}/recordings/{id}"
+	readings      = "/users/{user}/readings"
+	allRecordings = "/users/{user}/recordings"
+	oneRecording  = "/users/{user}/recordings/{id}"
 )
 
 // world is readings over fakes, in the world of edgetest, and an intake that
@@ -102,7 +102,13 @@ func (w *world) send(t require.TestingT, points ...string) {
 
 // record takes a recording in for Ada.
 func (w *world) record(t require.TestingT, document string) intake.Entry {
-	e, err := w.intake.Recording(context.Background(), w.request(w.Ada, document))
+	return w.recordAs(t, document, intake.MediaTCX, false)
+}
+
+func (w *world) recordAs(t require.TestingT, document, media string, lenient bool) intake.Entry {
+	r := w.request(w.Ada, document)
+	r.MediaType, r.Lenient = media, lenient
+	e, err := w.intake.Recording(context.Background(), r)
 	require.NoError(t, err)
 	return e
 }
@@ -155,7 +161,7 @@ func (w *world) get(resource string, query ...string) eventOf {
 
 // getRecording is a request for one of Ada's recordings.
 func (w *world) getRecording(id string, query ...string) eventOf {
-	e := w.get(recording, query...)
+	e := w.get(oneRecording, query...)
 	e.PathParameters["id"] = id
 	return e
 }
@@ -208,7 +214,7 @@ func (w *world) listReadings(query ...string) eventOf {
 }
 
 func (w *world) listRecordings(query ...string) eventOf {
-	return w.get(recordings, query...)
+	return w.get(allRecordings, query...)
 }
 
 // refused requires a problem of a kind and nothing else in the answer.

@@ -58,7 +58,7 @@ type Parameter struct {
 // binaryTypes are the media types that are answered as base64, which the gateway
 // undoes for whoever accepts one of them first. They are among the template's
 // BinaryMediaTypes; JSON, which comes in as base64 too, is answered as text.
-var binaryTypes = []string{"application/vnd.garmin.tcx+xml"}
+var binaryTypes = []string{"application/vnd.garmin.tcx+xml", "application/vnd.garmin.tcx+xml+gzip", "application/gpx+xml", "application/gpx+xml+gzip"}
 
 // Config is what a Guard needs; every member is required.
 type Config struct {

@@ -19,8 +19,14 @@ import (
 // Handle answers one event of API Gateway's Lambda proxy integration. The
 // error is always nil: a failure is an answer.
 func (g *Guard) Handle(ctx context.Context, event events.APIGatewayProxyRequest) (events.APIGatewayProxyResponse, error) {
+	return g.answer(ctx, event, []byte(event.Body)), nil
+}
+
+// answer takes the body beside the event, and writes into it.
+func (g *Guard) answer(ctx context.Context, event events.APIGatewayProxyRequest, body []byte) events.APIGatewayProxyResponse {
 	start := g.config.Now()
-	c := &Call{guard: g, RequestID: g.requestID(event.RequestContext.RequestID)}
+	c := &Call{guard: g, RequestID: g.requestID(event.RequestContext.RequestID), body: body}
+	size := len(body)
 	var answer events.APIGatewayProxyResponse
 	err := fault.Recovered(func() (err error) {
 		answer, err = g.serve(ctx, event, c)
@@ -31,8 +37,8 @@ func (g *Guard) Handle(ctx context.Context, event events.APIGatewayProxyRequest)
 		answer = problem(err, c.RequestID)
 	}
 	seal(&answer, c.RequestID)
-	g.log(ctx, record{call: c, err: err, status: answer.StatusCode, bytes: len(event.Body), duration: g.config.Now().Sub(start)})
-	return answer, nil
+	g.log(ctx, record{call: c, err: err, status: answer.StatusCode, bytes: size, duration: g.config.Now().Sub(start)})
+	return answer
 }
 
 // serve goes from the cheapest check to the dearest, and from who asks to what

@@ -11,13 +11,14 @@ package intake
 import (
 	"context"
 	"crypto/hmac"
+	"crypto/sha256"
 	"io"
 	"time"
 
 	"fitvault/shared/access"
 	"fitvault/shared/block"
 	"fitvault/shared/fault"
-	"fitvault/shared/tcx"
+	"fitvault/shared/strictxml"
 	"fitvault/shared/vault"
 )
 
@@ -39,13 +40,13 @@ const (
 // block fits a DynamoDB item (400 KB) even if nothing compresses.
 const MaxBlock = 320 << 10
 
-// MaxDocument is the most bytes a document may have (wire.md, "sizes").
-const MaxDocument = tcx.MaxBytes
+// MaxDocument is the most bytes a document may have on the wire (wire.md, "sizes").
+const MaxDocument = 4_500_000
 
 // Manifest says what was decided about one request, without any value of it.
 type Manifest struct {
 	Key         string     `json:"-"`                  // HMAC of owner, client, route and idempotency key
-	Body        []byte     `json:"-"`                  // HMAC of the body
+	Body        []byte     `json:"-"`                  // HMAC of the digest of the body
 	Expires     time.Time  `json:"-"`                  // when the key is free again
 	RequestsKey string     `json:"requests_key"`       // id of the key of both HMACs
 	Rules       string     `json:"rules"`              // the rule set that decided
@@ -97,6 +98,8 @@ func (b Block) each(f func(i int) error) error {
 type Recording struct {
 	ID       string `json:"id"`       // of the recording
 	Document string `json:"document"` // of the object that holds the original
+	// What the rules of then forgave, so that a retry answers the same.
+	Forgiven []strictxml.Forgiven `json:"forgiven,omitempty"`
 }
 
 // Manifests stores manifests.
@@ -135,7 +138,9 @@ type Request struct {
 	Owner, DataKey, Client string
 	Rank                   block.Rank // of the source, where records are the same
 	IdempotencyKey         string     // "" derives one from the body
-	Body                   []byte
+	Body                   []byte     // of readings: decompressed; of a recording: as it came
+	MediaType              string     // of a recording, one of RecordingTypes
+	Lenient                bool       // a recording may have the deviations of real devices that are known
 	Record                 func(ctx context.Context, manifest string, accepted int) error
 }
 
@@ -170,15 +175,17 @@ func DocumentPlace(deployment, owner, id string) vault.Place {
 }
 
 // propose returns a manifest for r under the key that a retry of r would find.
-func (in *Intake) propose(keys vault.RequestsKey, route string, r Request) Manifest {
+// The digest is the SHA-256 of the body as it was before any compression: a
+// retry in the other form is the same request.
+func (in *Intake) propose(keys vault.RequestsKey, route string, r Request, digest [sha256.Size]byte) Manifest {
 	kind, key := "key", r.IdempotencyKey
 	if key == "" {
-		kind, key = "body", string(r.Body)
+		kind, key = "body", string(digest[:])
 	}
 	id := keys.ManifestID(r.Owner, r.Client, route, kind, key)
 	return Manifest{
 		Key:         id,
-		Body:        keys.BodyMAC(id, r.Body),
+		Body:        keys.BodyMAC(id, digest[:]),
 		Expires:     in.Now().Add(Keep),
 		RequestsKey: keys.ID(),
 		Rules:       Rules,

@@ -2,6 +2,7 @@ package intake
 
 import (
 	"context"
+	"crypto/sha256"
 	"errors"
 	"math"
 	"slices"
@@ -28,7 +29,7 @@ func (in *Intake) Readings(ctx context.Context, r Request) ([]openmhealth.Result
 	if err != nil {
 		return nil, err
 	}
-	m := in.propose(keys, "readings", r)
+	m := in.propose(keys, "readings", r, sha256.Sum256(r.Body))
 	batch, refused := openmhealth.Decode(r.Body, r.Owner, openmhealth.Intake)
 	switch {
 	case refused == nil:

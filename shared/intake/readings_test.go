@@ -265,7 +265,7 @@ func TestIdempotencyKeys(t *testing.T) {
 	}
 	t.Run("the same key on the other route is another request", func(t *testing.T) {
 		before := len(w.manifests.All())
-		_, err := w.Recording(t.Context(), w.request("key", []byte(run)))
+		_, err := w.Recording(t.Context(), w.recording("key", []byte(run)))
 		require.NoError(t, err)
 		require.Len(t, w.manifests.All(), before+1)
 	})

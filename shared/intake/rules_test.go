@@ -22,7 +22,7 @@ func decided(t *testing.T, w *world, rules string, sent []byte, rejected []intak
 		keys, err := w.ring(t).Requests(t.Context())
 		require.NoError(t, err)
 		id := keys.ManifestID(w.owner, client, "readings", "key", "key")
-		w.manifests.Put(intake.Manifest{Key: id, Body: keys.BodyMAC(id, sent), Expires: w.later(), RequestsKey: keys.ID()})
+		w.manifests.Put(intake.Manifest{Key: id, Body: keys.BodyMAC(id, digestOf(sent)), Expires: w.later(), RequestsKey: keys.ID()})
 	}
 	m := w.manifests.All()[0]
 	m.Rules, m.Count, m.Rejected, m.Blocks = rules, 3, rejected, blocks

@@ -1,224 +1,128 @@
 package tcx
 
 import (
-	"encoding/xml"
-	"errors"
-	"io"
+	"bytes"
 	"strconv"
 	"strings"
 	"time"
 
-	"fitvault/shared/fault"
+	"fitvault/shared/recording"
+	"fitvault/shared/strictxml"
 )
 
-// Namespaces of the two schemas, and of the attributes that speak of schemas.
-const (
-	spaceTCX       = "http://www.garmin.com/xmlschemas/TrainingCenterDatabase/v2"
-	spaceExtension = "http://www.garmin.com/xmlschemas/ActivityExtension/v2"
-	spaceInstance  = "http://www.w3.org/2001/XMLSchema-instance" // xsi
-)
-
-// place is where in a document the collector stands. A valid document has an
-// element of a schema only where the schema says, so the parent's place and
-// the element's name determine the place.
-type place uint8
-
-const (
-	elsewhere place = iota // in an element that holds nothing to collect
-	document
-	database
-	activities
-	session
-	sport
-	activity
-	lap
-	lapSeconds
-	track
-	trackpoint
-	position
-	heartRate
-	extensions
-	extension
-	// From here on: elements of a trackpoint whose text is kept.
-	timeText
-	latitude
-	longitude
-	altitude
-	distance
-	heartRateValue
-	cadence
-	speed
-	runCadence
-	watts
-)
-
-type step struct {
-	from place
-	name xml.Name
-}
-
-func tcxName(local string) xml.Name       { return xml.Name{Space: spaceTCX, Local: local} }
-func extensionName(local string) xml.Name { return xml.Name{Space: spaceExtension, Local: local} }
-
-// steps leads to everything that is collected; any other element is
-// elsewhere, with all that it holds.
-var steps = map[step]place{
-	{document, tcxName("TrainingCenterDatabase")}: database,
-	{database, tcxName("Activities")}:             activities,
-	{activities, tcxName("Activity")}:             activity,
-	{activities, tcxName("MultiSportSession")}:    session,
-	{session, tcxName("FirstSport")}:              sport,
-	{session, tcxName("NextSport")}:               sport,
-	{sport, tcxName("Transition")}:                lap,
-	{sport, tcxName("Activity")}:                  activity,
-	{activity, tcxName("Lap")}:                    lap,
-	{lap, tcxName("TotalTimeSeconds")}:            lapSeconds,
-	{lap, tcxName("Track")}:                       track,
-	{track, tcxName("Trackpoint")}:                trackpoint,
-	{trackpoint, tcxName("Time")}:                 timeText,
-	{trackpoint, tcxName("Position")}:             position,
-	{position, tcxName("LatitudeDegrees")}:        latitude,
-	{position, tcxName("LongitudeDegrees")}:       longitude,
-	{trackpoint, tcxName("AltitudeMeters")}:       altitude,
-	{trackpoint, tcxName("DistanceMeters")}:       distance,
-	{trackpoint, tcxName("HeartRateBpm")}:         heartRate,
-	{heartRate, tcxName("Value")}:                 heartRateValue,
-	{trackpoint, tcxName("Cadence")}:              cadence,
-	{trackpoint, tcxName("Extensions")}:           extensions,
-	{extensions, extensionName("TPX")}:            extension,
-	{extension, extensionName("Speed")}:           speed,
-	{extension, extensionName("RunCadence")}:      runCadence,
-	{extension, extensionName("Watts")}:           watts,
-}
-
-// collector holds what has been read so far.
+// collector holds what has been read so far of one document.
 type collector struct {
-	limit      int
-	recording  Recording
+	track      recording.Track
+	lenient    bool
+	sport      string
 	activities int
-	laps       span
-	points     span
+	laps       recording.Span
 	lapStart   time.Time
-	point      Trackpoint
+	noLap      bool // nothing says when the current lap began
+	inTrack    bool // a trackpoint of this Track has gone by
+	wanted     bool // of the current trackpoint more than its time is wanted
+	point      recording.Trackpoint
 	runCadence string
 }
 
-// span is the earliest and the latest of some times.
-type span struct {
-	first, last time.Time
-	some        bool // Go's zero time is a time that a document may have
-}
-
-func (s *span) add(t time.Time) {
-	if !s.some || t.Before(s.first) {
-		s.first = t
-	}
-	if !s.some || t.After(s.last) {
-		s.last = t
-	}
-	s.some = true
-}
-
-// Read reads a document that Parse has accepted before, without asking the
-// schemas again: for readers, of a sealed original.
-func Read(data []byte, limits Limits) (Recording, error) {
-	c := collector{limit: limits.Trackpoints}
-	in := newDecoder(data)
-	stack := []place{document}
-	var text []byte
-	for {
-		token, err := in.next()
-		if errors.Is(err, io.EOF) {
-			return c.finish()
-		}
-		if err != nil {
-			return Recording{}, err
-		}
-		here := stack[len(stack)-1]
-		switch token := token.(type) {
-		case xml.StartElement:
-			here = steps[step{here, token.Name}]
-			stack, text = append(stack, here), text[:0]
-			err = c.start(here, token.Attr)
-		case xml.CharData:
-			if here == lapSeconds || here >= timeText {
-				text = append(text, token...)
-			}
-		case xml.EndElement:
-			stack = stack[:len(stack)-1]
-			err = c.end(here, string(text))
-		}
-		if errors.Is(err, errTimeRange) {
-			return Recording{}, invalid(data, "document has a time that RFC 3339 cannot write",
-				[]complaint{{in.from, RuleTimeRange}})
-		}
-		if err != nil {
-			return Recording{}, err
-		}
-	}
-}
-
-// errTimeRange is a time that RFC 3339 cannot write.
-var errTimeRange = errors.New("time out of range")
-
-func (c *collector) start(at place, attributes []xml.Attr) error {
+func (c *collector) Start(at strictxml.Place, t *strictxml.Token) error {
 	switch at {
 	case activity:
 		c.activities++
-		name := strings.Trim(attribute(attributes, "Sport"), whitespace)
-		if c.activities > 1 && c.recording.Sport != name {
-			name = SportMulti
+		name := strings.Trim(attribute(t, "Sport"), whitespace)
+		if c.activities > 1 && c.sport != name {
+			name = recording.SportMulti
 		}
-		c.recording.Sport = name
+		c.sport = name
 	case lap:
-		start, _, ok := moment(attribute(attributes, "StartTime"))
+		text := attribute(t, "StartTime")
+		if c.lenient && text == unknownTime {
+			c.noLap = true
+			return nil
+		}
+		start, _, ok := moment(text)
 		if !ok {
 			return errTimeRange
 		}
+		c.noLap = false
 		c.lapStart = start
-		c.laps.add(start)
+		c.laps.Add(start)
+	case track:
+		c.inTrack = false
 	case trackpoint:
-		if len(c.recording.Trackpoints) >= c.limit {
-			return fault.New(fault.TooLarge, "document has more trackpoints than allowed")
-		}
-		c.point, c.runCadence = Trackpoint{}, ""
+		c.point, c.runCadence = recording.Trackpoint{}, ""
+		var err error
+		c.wanted, err = c.track.Begin()
+		return err
 	}
 	return nil
 }
 
-func (c *collector) end(at place, text string) error {
+var moment = recording.Moment
+
+var errTimeRange = strictxml.Broken(recording.RuleTimeRange, "document has a time that RFC 3339 cannot write")
+
+const whitespace = " \t\r\n" // XML's; schema types collapse it
+
+func attribute(t *strictxml.Token, name string) string {
+	text, _ := strictxml.Unescape(nil, t.Attribute(name))
+	return string(text)
+}
+
+func (c *collector) End(at strictxml.Place, text []byte) error {
 	switch at {
 	case lapSeconds:
-		c.lapEnd(text)
+		c.lapEnd(string(text))
 	case timeText:
-		var ok bool
-		if c.point.Time, c.point.Stamp, ok = moment(text); !ok {
-			return errTimeRange
-		}
-	case latitude:
-		c.point.Latitude = number(text)
-	case longitude:
-		c.point.Longitude = number(text)
-	case altitude:
-		c.point.Altitude = number(text)
-	case distance:
-		c.point.Distance = number(text)
-	case heartRateValue:
-		c.point.HeartRate = number(text)
-	case cadence:
-		c.point.Cadence = number(text)
-	case speed:
-		first(&c.point.Speed, number(text))
-	case runCadence:
-		first(&c.runCadence, number(text))
-	case watts:
-		first(&c.point.Power, number(text))
+		return c.time(text)
 	case trackpoint:
-		first(&c.point.Cadence, c.runCadence)
-		c.points.add(c.point.Time)
-		c.recording.Trackpoints = append(c.recording.Trackpoints, c.point)
+		c.inTrack = true
+		if c.wanted {
+			first(&c.point.Cadence, c.runCadence)
+			c.track.Keep(c.point)
+		}
+	default:
+		if c.wanted {
+			c.value(at, text)
+		}
 	}
 	return nil
+}
+
+func (c *collector) time(text []byte) error {
+	var ok bool
+	if c.point.Time, c.point.Stamp, ok = moment(string(text)); !ok {
+		return errTimeRange
+	}
+	return c.track.At(c.point.Time, c.point.Stamp)
+}
+
+func (c *collector) value(at strictxml.Place, text []byte) {
+	p := &c.point
+	var kept *string
+	switch at {
+	case latitude:
+		kept = &p.Latitude
+	case longitude:
+		kept = &p.Longitude
+	case altitude:
+		kept = &p.Altitude
+	case distance:
+		kept = &p.Distance
+	case heartRateValue:
+		kept = &p.HeartRate
+	case cadence:
+		kept = &p.Cadence
+	case speed:
+		kept = &p.Speed
+	case runCadence:
+		kept = &c.runCadence
+	case watts:
+		kept = &p.Power
+	default:
+		return
+	}
+	first(kept, recording.Number(string(text)))
 }
 
 // first keeps the first of several values: a trackpoint may have several
@@ -233,32 +137,128 @@ func first(kept *string, text string) {
 func (c *collector) lapEnd(text string) {
 	seconds, err := strconv.ParseFloat(strings.Trim(text, whitespace), 64)
 	const most = 100 * 365 * 24 * 3600
-	if err != nil || !(seconds >= 0 && seconds <= most) {
+	if c.noLap || err != nil || !(seconds >= 0 && seconds <= most) {
 		return
 	}
-	if end := c.lapStart.Add(time.Duration(seconds * float64(time.Second))); writable(end) && writable(end.UTC()) {
-		c.laps.add(end)
+	if end := c.lapStart.Add(time.Duration(seconds * float64(time.Second))); recording.Writable(end) {
+		c.laps.Add(end)
 	}
 }
 
-func (c *collector) finish() (Recording, error) {
+func (c *collector) Finish() error {
 	if c.activities == 0 {
-		return Recording{}, &fault.Error{Kind: fault.Invalid, Text: "document has no activity",
-			Items: []fault.Item{{Pointer: "", Rule: RuleNoActivity}}}
+		return strictxml.Broken(RuleNoActivity, "document has no activity")
 	}
-	of := c.points
-	if len(c.recording.Trackpoints) == 0 {
-		of = c.laps
+	if s, _ := c.Result(); !s.Timed && !c.lenient {
+		return strictxml.Broken(recording.RuleNoTime, "document does not say when it was")
 	}
-	c.recording.Start, c.recording.End = of.first, of.last
-	return c.recording, nil
+	return nil
 }
 
-func attribute(list []xml.Attr, local string) string {
-	for _, a := range list {
-		if a.Name.Space == "" && a.Name.Local == local {
-			return a.Value
+func (c *collector) Result() (recording.Summary, []recording.Trackpoint) {
+	return c.track.Summary(c.sport, c.laps), c.track.Points
+}
+
+// The plain form of a trackpoint: what nearly all devices write, each value far
+// from the edges of its type.
+var (
+	plainLatitude  = strictxml.Within(90)
+	plainLongitude = strictxml.Within(180)
+	plainHeartRate = strictxml.Whole(1, 255)
+	plainCadence   = strictxml.Whole(0, 254)
+	plainWatts     = strictxml.Whole(0, 65535)
+)
+
+// rowingdata and its like give the type, which is the only one that there is.
+const typedHeartRate = `HeartRateBpm xsi:type="HeartRateInBeatsPerMinute_t"`
+
+var xsi = []byte("xsi")
+
+func plainState(b []byte) bool { return string(b) == "Present" || string(b) == "Absent" }
+
+// longest plain trackpoint
+const plainMost = 4 << 10
+
+func (c *collector) Plain(at strictxml.Place, in *strictxml.Scanner) (int, error) {
+	if at != track || !c.inTrack || in.Space(nil) != spaceTCX {
+		return 0, nil
+	}
+	m := strictxml.Ahead(in, plainMost)
+	var p struct {
+		time, latitude, longitude, altitude, distance, heartRate, cadence, state, speed, runCadence, watts []byte
+	}
+	if !m.Open("", "Trackpoint") || !m.Element("", "Time", &p.time, recording.PlainTime) || p.time == nil {
+		return 0, nil
+	}
+	if m.Open("", "Position") && !(m.Element("", "LatitudeDegrees", &p.latitude, plainLatitude) && p.latitude != nil &&
+		m.Element("", "LongitudeDegrees", &p.longitude, plainLongitude) && p.longitude != nil && m.Close("", "Position")) {
+		return 0, nil
+	}
+	if !m.Element("", "AltitudeMeters", &p.altitude, strictxml.Decimal) || !m.Element("", "DistanceMeters", &p.distance, strictxml.Decimal) {
+		return 0, nil
+	}
+	if (m.Open("", "HeartRateBpm") || m.Open("", typedHeartRate) && in.Space(xsi) == strictxml.Instance) && !(m.Element("", "Value", &p.heartRate, plainHeartRate) && p.heartRate != nil && m.Close("", "HeartRateBpm")) {
+		return 0, nil
+	}
+	if !m.Element("", "Cadence", &p.cadence, plainCadence) || !m.Element("", "SensorState", &p.state, plainState) {
+		return 0, nil
+	}
+	if m.Open("", "Extensions") {
+		prefix, ok := plainExtension(&m, in)
+		if !ok || !m.Element(prefix, "Speed", &p.speed, strictxml.Decimal) || !m.Element(prefix, "RunCadence", &p.runCadence, plainCadence) ||
+			!m.Element(prefix, "Watts", &p.watts, plainWatts) || !m.Close(prefix, "TPX") || !m.Close("", "Extensions") {
+			return 0, nil
 		}
 	}
-	return ""
+	if !m.Close("", "Trackpoint") {
+		return 0, nil
+	}
+	wanted, err := c.track.Begin()
+	if err != nil {
+		return 0, err
+	}
+	c.point = recording.Trackpoint{}
+	if err := c.time(p.time); err != nil {
+		return 0, err
+	}
+	if wanted {
+		number := func(b []byte) string {
+			if b == nil {
+				return ""
+			}
+			return recording.Number(string(b))
+		}
+		c.point.Latitude, c.point.Longitude, c.point.Altitude, c.point.Distance = number(p.latitude), number(p.longitude), number(p.altitude), number(p.distance)
+		c.point.HeartRate, c.point.Cadence, c.point.Speed, c.point.Power = number(p.heartRate), number(p.cadence), number(p.speed), number(p.watts)
+		first(&c.point.Cadence, number(p.runCadence))
+		c.track.Keep(c.point)
+	}
+	return m.Passed(), nil
+}
+
+// plainExtension passes the start tag of a TPX, in either form that devices
+// write, and returns the prefix of its children.
+func plainExtension(m *strictxml.Cursor, in *strictxml.Scanner) (prefix string, ok bool) {
+	m.Space()
+	if !m.Literal("<") {
+		return "", false
+	}
+	inside, ok := m.Until('>')
+	if !ok {
+		return "", false
+	}
+	name, attributes, _ := bytes.Cut(inside, []byte(" "))
+	switch string(attributes) {
+	case "":
+	case `xmlns="` + spaceExtension + `"`:
+		return "", string(name) == "TPX"
+	case `CadenceSensor="Bike"`, `CadenceSensor="Footpod"`:
+	default:
+		return "", false
+	}
+	space, local, found := bytes.Cut(name, []byte(":"))
+	if !found || string(local) != "TPX" || in.Space(space) != spaceExtension {
+		return "", false
+	}
+	return string(space) + ":", true
 }

@@ -8,11 +8,12 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"fitvault/e2e/oracle"
+	x "fitvault/e2e/oracle/xmlcases"
 	"fitvault/shared/fault"
 )
 
 // corpus is the real recordings of data/tcx with libxml2's verdict and
-// xml.etree's count, as e2e/oracle/tcx_verdicts.py gives them. There is no
+// xml.etree's count, as e2e/oracle/xml_verdicts.py gives them. There is no
 // exception among them: what is refused breaks the schemas, and most makers do.
 var corpus = []struct {
 	file        string
@@ -66,18 +67,18 @@ func TestCorpus(t *testing.T) {
 		if !ok {
 			continue
 		}
-		recording, err := parse(string(document))
+		parsed, err := parse(string(document))
 		if c.kind != "" {
 			require.Error(t, err, c.file)
 			require.Equal(t, c.kind, fault.KindOf(err), c.file)
 			continue
 		}
 		require.NoError(t, err, c.file)
-		require.Len(t, recording.Trackpoints, c.trackpoints, c.file)
-		require.Equal(t, recording.Trackpoints[0].Time, recording.Start, c.file)
+		require.Len(t, parsed.Trackpoints, c.trackpoints, c.file)
+		require.Equal(t, parsed.Trackpoints[0].Time, parsed.Start, c.file)
 	}
 	if missing := len(corpus) - len(documents); missing > 0 {
-		absent(t, "shared data absent: %d cases left out", missing)
+		x.Absent(t, "shared data absent: %d cases left out", missing)
 	}
 }
 
@@ -87,7 +88,7 @@ func TestCorpusAgainstOracle(t *testing.T) {
 	names, err := filepath.Glob(filepath.Join(folders[0], "*.tcx"))
 	require.NoError(t, err)
 	if len(names) == 0 {
-		absent(t, "shared data absent: %d cases left out", len(corpus))
+		x.Absent(t, "shared data absent: %d cases left out", len(corpus))
 	}
 	require.Len(t, names, len(corpus))
 	documents := recordings(t)
@@ -95,8 +96,9 @@ func TestCorpusAgainstOracle(t *testing.T) {
 	for _, c := range corpus {
 		list = append(list, documents[c.file])
 	}
-	for i, theirs := range oracle.Documents(t, list) {
-		require.Equal(t, corpus[i].kind, expected(theirs), corpus[i].file)
-		require.Empty(t, difference(list[i], theirs), corpus[i].file)
+	for i, theirs := range oracle.Documents(t, "tcx", list) {
+		require.Equal(t, corpus[i].kind, x.Expected(theirs), corpus[i].file)
+		differs, _ := format.Difference(list[i], theirs)
+		require.Empty(t, differs, corpus[i].file)
 	}
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"fitvault/shared/fault"
+	"fitvault/shared/recording"
 	"fitvault/shared/tcx"
 )
 
@@ -49,19 +50,15 @@ func point(at, more string) string {
 	return recorded(`<Track><Trackpoint><Time>` + at + `</Time>` + more + `</Trackpoint></Track>`)
 }
 
-func parse(document string) (tcx.Recording, error) {
-	return tcx.Parse([]byte(document), tcx.DefaultLimits)
-}
-
 func TestFull(t *testing.T) {
-	recording, err := parse(full(t))
+	parsed, err := parse(full(t))
 	require.NoError(t, err)
-	require.Equal(t, tcx.SportMulti, recording.Sport)
-	require.Equal(t, "2026-05-04T05:25:00Z", recording.Start.Format(time.RFC3339Nano))
-	require.Equal(t, "2026-05-06T06:56:00Z", recording.End.Format(time.RFC3339Nano))
+	require.Equal(t, recording.SportMulti, parsed.Sport)
+	require.Equal(t, "2026-05-04T05:25:00Z", parsed.Start.Format(time.RFC3339Nano))
+	require.Equal(t, "2026-05-06T06:56:00Z", parsed.End.Format(time.RFC3339Nano))
 
 	var points []string
-	for _, p := range recording.Trackpoints {
+	for _, p := range parsed.Trackpoints {
 		text := string(p.AppendJSON(nil))
 		require.True(t, json.Valid([]byte(text)), text)
 		points = append(points, text)
@@ -87,10 +84,10 @@ func TestNumbers(t *testing.T) {
 		// Nothing was measured.
 		"NaN": "", "INF": "", "-INF": "", "1e400": "",
 	} {
-		recording, err := parse(point("2026-05-04T05:25:00Z", "<AltitudeMeters>"+literal+"</AltitudeMeters>"))
+		parsed, err := parse(point("2026-05-04T05:25:00Z", "<AltitudeMeters>"+literal+"</AltitudeMeters>"))
 		require.NoError(t, err, literal)
-		require.Equal(t, want, recording.Trackpoints[0].Altitude, literal)
-		require.True(t, json.Valid(recording.Trackpoints[0].AppendJSON(nil)), literal)
+		require.Equal(t, want, parsed.Trackpoints[0].Altitude, literal)
+		require.True(t, json.Valid(parsed.Trackpoints[0].AppendJSON(nil)), literal)
 	}
 }
 
@@ -111,15 +108,15 @@ func TestTimes(t *testing.T) {
 		"0001-01-01T00:00:00Z":                    "0001-01-01T00:00:00Z",
 		"9999-12-31T23:59:59.999999999999999Z":    "9999-12-31T23:59:59.999999999Z",
 	} {
-		recording, err := parse(point(literal, ""))
+		parsed, err := parse(point(literal, ""))
 		require.NoError(t, err, literal)
-		p := recording.Trackpoints[0]
+		p := parsed.Trackpoints[0]
 		require.Equal(t, want, p.Stamp, literal)
 		at, err := time.Parse(time.RFC3339Nano, p.Stamp)
 		require.NoError(t, err, literal)
 		require.True(t, at.Equal(p.Time), literal)
-		require.True(t, at.Equal(recording.Start), literal)
-		require.True(t, at.Equal(recording.End), literal)
+		require.True(t, at.Equal(parsed.Start), literal)
+		require.True(t, at.Equal(parsed.End), literal)
 	}
 }
 
@@ -147,13 +144,13 @@ func TestStartEndAndSport(t *testing.T) {
 		{"same sport", activity("Running", "2026-05-04T05:00:00Z", lap("2026-05-04T05:00:00Z", "60", track("2026-05-04T05:00:00Z"))) + activity("Running", "2026-05-05T05:00:00Z", lap("2026-05-05T05:00:00Z", "60", track("2026-05-05T05:00:00Z"))),
 			"Running", "2026-05-04T05:00:00Z", "2026-05-05T05:00:00Z"},
 		{"three activities, two sports", activity("Running", "2026-05-04T05:00:00Z", lap("2026-05-04T05:00:00Z", "60", "")) + activity("Biking", "2026-05-05T05:00:00Z", lap("2026-05-05T05:00:00Z", "60", "")) + activity("Biking", "2026-05-06T05:00:00Z", lap("2026-05-06T05:00:00Z", "60", "")),
-			tcx.SportMulti, "2026-05-04T05:00:00Z", "2026-05-06T05:01:00Z"},
+			recording.SportMulti, "2026-05-04T05:00:00Z", "2026-05-06T05:01:00Z"},
 	} {
-		recording, err := parse(opening + "<Activities>" + c.activities + "</Activities>" + closing)
+		parsed, err := parse(opening + "<Activities>" + c.activities + "</Activities>" + closing)
 		require.NoError(t, err, c.name)
-		require.Equal(t, c.sport, recording.Sport, c.name)
-		require.Equal(t, c.start, recording.Start.Format(time.RFC3339Nano), c.name)
-		require.Equal(t, c.end, recording.End.Format(time.RFC3339Nano), c.name)
+		require.Equal(t, c.sport, parsed.Sport, c.name)
+		require.Equal(t, c.start, parsed.Start.Format(time.RFC3339Nano), c.name)
+		require.Equal(t, c.end, parsed.End.Format(time.RFC3339Nano), c.name)
 	}
 }
 
@@ -171,28 +168,28 @@ func TestExtensions(t *testing.T) {
 		{"another maker's names", `<Extensions><v:TPX><v:Watts>3</v:Watts></v:TPX></Extensions>`, `{"time":"2026-05-04T05:25:00Z"}`},
 		{"names that XML 1.0's fourth edition did not know", "<Extensions><v:\U0001F600 v:\u0370='1'>\U0001F600</v:\U0001F600></Extensions>", `{"time":"2026-05-04T05:25:00Z"}`},
 	} {
-		recording, err := parse(point("2026-05-04T05:25:00Z", c.more))
+		parsed, err := parse(point("2026-05-04T05:25:00Z", c.more))
 		require.NoError(t, err, c.name)
-		require.Equal(t, c.want, string(recording.Trackpoints[0].AppendJSON(nil)), c.name)
+		require.Equal(t, c.want, string(parsed.Trackpoints[0].AppendJSON(nil)), c.name)
 	}
 }
 
 // Courses are plans: their tracks are no part of a recording.
 func TestCoursesAreNotRecorded(t *testing.T) {
 	course := `<Courses><Course><Name>c</Name><Track><Trackpoint><Time>2020-01-01T00:00:00Z</Time></Trackpoint></Track></Course></Courses>`
-	recording, err := parse(strings.Replace(point("2026-05-04T05:25:00Z", ""), closing, course+closing, 1))
+	parsed, err := parse(strings.Replace(point("2026-05-04T05:25:00Z", ""), closing, course+closing, 1))
 	require.NoError(t, err)
-	require.Len(t, recording.Trackpoints, 1)
-	require.Equal(t, 2026, recording.Start.Year())
+	require.Len(t, parsed.Trackpoints, 1)
+	require.Equal(t, 2026, parsed.Start.Year())
 
 	_, err = parse(opening + course + closing)
 	require.Equal(t, []fault.Item{{Pointer: "", Rule: tcx.RuleNoActivity}}, fault.ItemsOf(err))
 }
 
 func TestRedacted(t *testing.T) {
-	recording, err := parse(full(t))
+	parsed, err := parse(full(t))
 	require.NoError(t, err)
-	for _, v := range []any{recording, &recording, recording.Trackpoints, recording.Trackpoints[0]} {
+	for _, v := range []any{parsed.Summary, &parsed.Summary, parsed.Trackpoints, parsed.Trackpoints[0]} {
 		var log strings.Builder
 		slog.New(slog.NewJSONHandler(&log, nil)).Info("m", "v", v)
 		text, err := json.Marshal(v)

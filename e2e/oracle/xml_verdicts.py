@@ -1,16 +1,17 @@
-"""What others say of TCX documents: libxml2 of their form, xml.etree of their trackpoints.
+"""What others say of TCX and GPX documents: libxml2 of their form, xml.etree of their trackpoints.
 
-The second opinion of the tests of shared/tcx. Needs lxml. Reads documents from
+The second opinion of the tests of shared/tcx and shared/gpx. Needs lxml. Reads documents from
 standard input, one a line in base64, and answers each with one line of JSON:
 
     {"well_formed": true, "valid": true, "trackpoints": 660, "why": ""}
 
 well_formed  libxml2 parses the document, its namespaces too (no network, no
              external entities; entities of an internal DTD are not replaced)
-valid        libxml2 finds it valid against the two schemas in the folder that
-             is the one argument (TrainingCenterDatabasev2, ActivityExtensionv2)
+valid        libxml2 finds it valid against all schemas in the folder that is the
+             one argument
 trackpoints  how many Trackpoint elements xml.etree finds in the tracks of
-             activities and transitions; -1 where it cannot parse the document
+             activities and transitions, or trkpt in those of tracks; -1 where it
+             cannot parse the document
 why          libxml2's first complaint, for the person who reads a difference
 """
 
@@ -22,8 +23,9 @@ import xml.etree.ElementTree as etree_of_python
 
 from lxml import etree
 
+XSD = "http://www.w3.org/2001/XMLSchema"
 TCX = "http://www.garmin.com/xmlschemas/TrainingCenterDatabase/v2"
-EXTENSION = "http://www.garmin.com/xmlschemas/ActivityExtension/v2"
+GPX = "http://www.topografix.com/GPX/1/1"
 
 LAPS = (
     "Activity/Lap",
@@ -34,12 +36,12 @@ LAPS = (
 
 
 def load_schemas(folder: pathlib.Path) -> etree.XMLSchema:
-    """Both schemas at once, so that extensions are held to theirs."""
-    both = f"""<xs:schema xmlns:xs="http://www.w3.org/2001/XMLSchema">
-      <xs:import namespace="{TCX}" schemaLocation="{(folder / "TrainingCenterDatabasev2.xsd").resolve().as_uri()}"/>
-      <xs:import namespace="{EXTENSION}" schemaLocation="{(folder / "ActivityExtensionv2.xsd").resolve().as_uri()}"/>
-    </xs:schema>"""
-    return etree.XMLSchema(etree.fromstring(both))
+    """All schemas at once, so that extensions are held to theirs."""
+    imports = ""
+    for file in sorted(folder.glob("*.xsd")):
+        space = etree.parse(file).getroot().get("targetNamespace")
+        imports += f'<xs:import namespace="{space}" schemaLocation="{file.resolve().as_uri()}"/>'
+    return etree.XMLSchema(etree.fromstring(f'<xs:schema xmlns:xs="{XSD}">{imports}</xs:schema>'))
 
 
 def trackpoints(document: bytes) -> int:
@@ -47,6 +49,8 @@ def trackpoints(document: bytes) -> int:
         root = etree_of_python.fromstring(document)
     except (etree_of_python.ParseError, ValueError, LookupError):
         return -1
+    if root.tag == f"{{{GPX}}}gpx":
+        return len(root.findall("trk/trkseg/trkpt", {"": GPX}))
     return sum(len(root.findall(f"Activities/{lap}/Track/Trackpoint", {"": TCX})) for lap in LAPS)
 
 
