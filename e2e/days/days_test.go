@@ -48,6 +48,7 @@ func TestDaysAreARecount(t *testing.T) {
 	send(t, p, first...)
 	record(t, p, "2026-05-04T05:25:00Z", "2026-05-04T05:26:00Z", "2026-05-04T05:27:00Z")
 	record(t, p, "2026-05-04T15:25:00Z")
+	record(t, p, "2026-05-04T23:59:00Z", "2026-05-05T00:01:00Z") // across midnight
 	t.Logf("right after %v", requireRight(t, p, "2026-04-29", "2026-05-10"))
 
 	send(t, p, some(rng, "b", 100)...)
