@@ -19,7 +19,7 @@ import (
 	"fitvault/shared/auditlog"
 )
 
-// request, operation, items and the like are stack's, under the short names that
+// request, operation and the like are stack's, under the short names that
 // these tests use.
 func request(t testing.TB, s *stack.Stack, method, service, path, target string, body []byte) (http.Header, []byte) {
 	t.Helper()
@@ -29,11 +29,6 @@ func request(t testing.TB, s *stack.Stack, method, service, path, target string,
 func operation[Out any](t testing.TB, s *stack.Stack, service, target string, in any) Out {
 	t.Helper()
 	return stack.Operation[Out](t, s, service, target, in)
-}
-
-func items(t testing.TB, s *stack.Stack, table, key, value string) []map[string]types.AttributeValue {
-	t.Helper()
-	return s.Items(t, table, key, value)
 }
 
 func bucketsOf(s *stack.Stack) *s3.Client { return s.Buckets() }
