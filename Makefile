@@ -11,7 +11,7 @@ TOOL := go tool -modfile=tools/go.mod
 SQLC := CGO_ENABLED=0 $(TOOL) sqlc -f shared/postgres/sqlc.yaml
 RUFF := localstack/pyproject.toml
 
-.PHONY: help run test fips attack check generate
+.PHONY: help run test fips attack bench check generate
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  \1\t/' | expand -t 16 | sort
@@ -24,6 +24,10 @@ test: up ## all tests: Go, the deployed local stack, the local AWS itself
 	@go test -timeout 15m ./...
 	@$(MAKE) --no-print-directory fips
 	@$(VENV)/python -m pytest -q localstack/tests
+
+bench: export BENCH := $(BENCH)
+bench: up ## fitvault against what people would use instead, as one table of ratios, into bench/results.md; [BENCH=pattern] only some
+	@go run ./bench/run "$$BENCH"
 
 fips: ## the crypto packages with the Go FIPS module, and nothing else allowed
 	@GOFIPS140=v1.0.0 GODEBUG=fips140=only go test -short ./shared/vault/... ./shared/segment/...

@@ -56,7 +56,7 @@ func (e enforced) attemptsOnKeys(t *testing.T) []attempt {
 		}}
 	}
 	attempts := []attempt{
-		decrypt("an owner's private key", data, wrapped["data"], of("data"), readings),
+		decrypt("an owner's private key", data, wrapped["data"], of("data"), readings, project, history),
 		decrypt("an owner's private key without a context", data, wrapped["data"], nil),
 		decrypt("an owner's private key as of another deployment", data, wrapped["data"], keyring.Context("another", "some-key", "data")),
 		decrypt("an owner's private key as for pages", data, wrapped["data"], of("pages")),
@@ -64,8 +64,8 @@ func (e enforced) attemptsOnKeys(t *testing.T) []attempt {
 		decrypt("an owner's private key as a writer key", data, wrapped["data"], of("writer")),
 		decrypt("the requests key", service, wrapped["requests"], of("requests"), ingest),
 		decrypt("the requests key without a context", service, wrapped["requests"], nil),
-		decrypt("the pages key", service, wrapped["pages"], of("pages"), readings),
-		decrypt("a writer key", writer, wrapped["writer"], of("writer"), ingest, readings),
+		decrypt("the pages key", service, wrapped["pages"], of("pages"), readings, history),
+		decrypt("a writer key", writer, wrapped["writer"], of("writer"), ingest, readings, project, history),
 		decrypt("a writer key without a context", writer, wrapped["writer"], nil),
 		generate(service, "requests", keykeeper),
 		generate(service, "pages", keykeeper),
@@ -84,7 +84,7 @@ func (e enforced) attemptsOnKeys(t *testing.T) []attempt {
 			return none(kms.NewFromConfig(c).Sign(ctx, &kms.SignInput{KeyId: &enrolment, Message: []byte("statement"),
 				MessageType: kmstypes.MessageTypeRaw, SigningAlgorithm: kmstypes.SigningAlgorithmSpecEcdsaSha256}))
 		}},
-		{"see the enrolment key's public half", []string{ingest}, func(ctx context.Context, c aws.Config) error {
+		{"see the enrolment key's public half", []string{ingest, project}, func(ctx context.Context, c aws.Config) error {
 			return none(kms.NewFromConfig(c).GetPublicKey(ctx, &kms.GetPublicKeyInput{KeyId: &enrolment}))
 		}},
 	}
@@ -130,13 +130,13 @@ func (e enforced) attemptsOnStores(t *testing.T) []attempt {
 		get, query, batch []string
 		put, update       []string
 	}{
-		{name: "ReadingsTable", hash: "owner", key: item{"owner": text("ada"), "item": text("x")}, get: all(readings), query: all(readings), put: all(ingest)},
-		{name: "AccountsTable", hash: "id", key: item{"id": text("user#ada"), "document": text("owner")}, batch: all(ingest, readings, enrol), put: all(enrol), update: all(enrol)},
-		{name: "AccountsTable", hash: "id", key: item{"id": text("app#a"), "document": text("app")}, batch: all(ingest, readings, enrol)},
-		{name: "KeysTable", hash: "owner", key: item{"owner": text("service"), "key": text("x")}, get: all(ingest, readings), put: all(keykeeper)},
-		{name: "KeysTable", hash: "owner", key: item{"owner": text("ada"), "key": text("x")}, get: all(ingest, readings), put: all(enrol)},
+		{name: "ReadingsTable", hash: "owner", key: item{"owner": text("ada"), "item": text("x")}, get: all(readings, project), query: all(readings, project), put: all(ingest)},
+		{name: "AccountsTable", hash: "id", key: item{"id": text("user#ada"), "document": text("owner")}, batch: all(ingest, readings, enrol, project, history), put: all(enrol), update: all(enrol)},
+		{name: "AccountsTable", hash: "id", key: item{"id": text("app#a"), "document": text("app")}, batch: all(ingest, readings, enrol, history)},
+		{name: "KeysTable", hash: "owner", key: item{"owner": text("service"), "key": text("x")}, get: all(ingest, readings, project, history), put: all(keykeeper)},
+		{name: "KeysTable", hash: "owner", key: item{"owner": text("ada"), "key": text("x")}, get: all(ingest, readings, project, history), put: all(enrol)},
 		{name: "RequestsTable", hash: "key", key: item{"key": text("x")}, get: all(ingest), put: all(ingest)},
-		{name: "AuditEventsTable", hash: "shard", key: item{"shard": text("x"), "id": text("x")}, put: all(ingest, readings, enrol)},
+		{name: "AuditEventsTable", hash: "shard", key: item{"shard": text("x"), "id": text("x")}, put: all(ingest, readings, enrol, project, history)},
 	} {
 		name, key := aws.String(table.name), table.key
 		add("get an item of "+table.name, table.get, func(ctx context.Context, c aws.Config) error {
@@ -178,30 +178,38 @@ func (e enforced) attemptsOnStores(t *testing.T) []attempt {
 	object := func(c aws.Config) *s3.Client {
 		return s3.NewFromConfig(c, func(o *s3.Options) { o.UsePathStyle = true })
 	}
-	bucket, id := aws.String("documents"), aws.String("x")
-	add("put a document", all(ingest), func(ctx context.Context, c aws.Config) error {
-		return none(object(c).PutObject(ctx, &s3.PutObjectInput{Bucket: bucket, Key: id, Body: strings.NewReader("x")}))
-	})
-	add("get a document", all(readings), func(ctx context.Context, c aws.Config) error {
-		return none(object(c).GetObject(ctx, &s3.GetObjectInput{Bucket: bucket, Key: id}))
-	})
-	add("list documents", nil, func(ctx context.Context, c aws.Config) error {
-		return none(object(c).ListObjectsV2(ctx, &s3.ListObjectsV2Input{Bucket: bucket}))
-	})
-	add("delete a document", nil, func(ctx context.Context, c aws.Config) error {
-		return none(object(c).DeleteObject(ctx, &s3.DeleteObjectInput{Bucket: bucket, Key: id}))
-	})
+	for _, bucket := range []struct {
+		name                   string
+		put, get, list, delete []string
+	}{
+		{name: "documents", put: all(ingest), get: all(readings)},
+		{name: "failures", put: all(project), get: all(project), list: all(project), delete: all(project)},
+	} {
+		name, id := aws.String(bucket.name), aws.String("x")
+		add("put an object into "+bucket.name, bucket.put, func(ctx context.Context, c aws.Config) error {
+			return none(object(c).PutObject(ctx, &s3.PutObjectInput{Bucket: name, Key: id, Body: strings.NewReader("x")}))
+		})
+		add("get an object of "+bucket.name, bucket.get, func(ctx context.Context, c aws.Config) error {
+			return none(object(c).GetObject(ctx, &s3.GetObjectInput{Bucket: name, Key: id}))
+		})
+		add("list "+bucket.name, bucket.list, func(ctx context.Context, c aws.Config) error {
+			return none(object(c).ListObjectsV2(ctx, &s3.ListObjectsV2Input{Bucket: name}))
+		})
+		add("delete an object of "+bucket.name, bucket.delete, func(ctx context.Context, c aws.Config) error {
+			return none(object(c).DeleteObject(ctx, &s3.DeleteObjectInput{Bucket: name, Key: id}))
+		})
+	}
 	parameter := aws.String("/" + deployment + "/token-keys")
 	add("write the token keys", all(keykeeper), func(ctx context.Context, c aws.Config) error {
 		return none(ssm.NewFromConfig(c).PutParameter(ctx, &ssm.PutParameterInput{Name: parameter, Value: aws.String("x"), Type: ssmtypes.ParameterTypeString, Overwrite: aws.Bool(true)}))
 	})
-	add("read the token keys", all(ingest, readings, enrol), func(ctx context.Context, c aws.Config) error {
+	add("read the token keys", all(ingest, readings, enrol, history), func(ctx context.Context, c aws.Config) error {
 		return none(ssm.NewFromConfig(c).GetParameter(ctx, &ssm.GetParameterInput{Name: parameter}))
 	})
 	certificates := &ssm.PutParameterInput{Name: aws.String("/database-ca"), Value: aws.String("x"), Type: ssmtypes.ParameterTypeString, Overwrite: aws.Bool(true)}
 	_, err := ssm.NewFromConfig(e.root.AWS()).PutParameter(t.Context(), certificates) // as the operator does
 	require.NoError(t, err)
-	add("read the database's certificates", all(migrate), func(ctx context.Context, c aws.Config) error {
+	add("read the database's certificates", all(migrate, project, history), func(ctx context.Context, c aws.Config) error {
 		return none(ssm.NewFromConfig(c).GetParameter(ctx, &ssm.GetParameterInput{Name: certificates.Name}))
 	})
 	add("write the database's certificates", nil, func(ctx context.Context, c aws.Config) error {

@@ -33,6 +33,12 @@ def context_of(service: str, action: str, body: bytes, parameters: Any) -> dict[
         context["dynamodb:leadingkeys"] = [
             (write.get("Item") or write["Key"])[PARTITION_KEY[write["TableName"]]]["S"] for write in writes
         ]
+    if action == "dynamodb:BatchGetItem":
+        context["dynamodb:leadingkeys"] = [
+            key[PARTITION_KEY[table]]["S"]
+            for table, wanted in json.loads(body)["RequestItems"].items()
+            for key in wanted["Keys"]
+        ]
     return context
 
 

@@ -41,6 +41,8 @@ const (
 	enrol     = "EnrolRole"
 	keykeeper = "KeykeeperRole"
 	migrate   = "MigrateRole"
+	project   = "ProjectRole"
+	history   = "HistoryRole"
 )
 
 // conditions are template.yaml's as they are on AWS, with a database of its own.
@@ -152,10 +154,12 @@ func (e enforced) deploy(t *testing.T) {
 		require.NoError(t, err)
 		e.arns[id+".Arn"] = *made.TableDescription.TableArn
 	}
-	_, err = bucketsOf(e.root).CreateBucket(ctx, &s3.CreateBucketInput{Bucket: aws.String("documents"),
-		CreateBucketConfiguration: &s3types.CreateBucketConfiguration{LocationConstraint: s3types.BucketLocationConstraintEuCentral1}})
-	require.NoError(t, err)
-	e.arns["DocumentsBucket.Arn"] = "arn:aws:s3:::documents"
+	for id, name := range map[string]string{"DocumentsBucket": "documents", "FailuresBucket": "failures"} {
+		_, err = bucketsOf(e.root).CreateBucket(ctx, &s3.CreateBucketInput{Bucket: aws.String(name),
+			CreateBucketConfiguration: &s3types.CreateBucketConfiguration{LocationConstraint: s3types.BucketLocationConstraintEuCentral1}})
+		require.NoError(t, err)
+		e.arns[id+".Arn"] = "arn:aws:s3:::" + name
+	}
 	for _, id := range of("AWS::Logs::LogGroup") {
 		e.arns[id+".Arn"] = "arn:aws:logs:eu-central-1:000000000000:log-group:" + id + ":*"
 	}
@@ -252,12 +256,12 @@ func (e enforced) as(t *testing.T, role string) aws.Config {
 func TestRoles(t *testing.T) {
 	e := newEnforced(t)
 	configs := map[string]aws.Config{}
-	for _, role := range []string{ingest, readings, enrol, keykeeper, migrate} {
+	for _, role := range []string{ingest, readings, enrol, keykeeper, migrate, project, history} {
 		configs[role] = e.as(t, role)
 	}
 	for _, a := range slices.Concat(e.attemptsOnKeys(t), e.attemptsOnStores(t)) {
 		t.Run(a.name, func(t *testing.T) {
-			for _, role := range []string{ingest, readings, enrol, keykeeper, migrate} {
+			for _, role := range []string{ingest, readings, enrol, keykeeper, migrate, project, history} {
 				err := a.try(t.Context(), configs[role])
 				if slices.Contains(a.may, role) {
 					require.NoError(t, err, "%s may not", role)

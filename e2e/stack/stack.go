@@ -41,6 +41,7 @@ type Stack struct {
 		AWS     string `json:"aws"`
 		Cognito string `json:"cognito"`
 	} `json:"endpoints"`
+	UserPool    string `json:"user_pool"`
 	Region      string `json:"region"`
 	Credentials struct {
 		ID     string `json:"access_key_id"`

@@ -49,6 +49,8 @@ func (h handler) postReadings(w http.ResponseWriter, r *http.Request, c *edge.Ca
 // An invalid record's pointer is there even if it is "": the record itself.
 func appendResults(b []byte, results []openmhealth.Result) []byte {
 	b = slices.Grow(b, 80*len(results)+16)
+	var id string
+	var quoted []byte // id: in a series it is the same for all
 	b = append(b, `{"results":[`...)
 	for i, r := range results {
 		if i > 0 {
@@ -56,7 +58,10 @@ func appendResults(b []byte, results []openmhealth.Result) []byte {
 		}
 		b = strconv.AppendInt(append(b, `{"index":`...), int64(r.Index), 10)
 		if r.Accepted {
-			b = appendQuoted(append(b, `,"status":"accepted","id":`...), r.ID)
+			if r.ID != id || quoted == nil {
+				id, quoted = r.ID, appendQuoted(quoted[:0], r.ID)
+			}
+			b = append(append(b, `,"status":"accepted","id":`...), quoted...)
 		} else {
 			b = appendQuoted(append(b, `,"status":"invalid","pointer":`...), r.Pointer)
 			b = appendQuoted(append(b, `,"rule":`...), r.Rule)

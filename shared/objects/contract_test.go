@@ -37,3 +37,25 @@ func TestAnObjectThatNobodyStoredIsNotReadWhole(t *testing.T) {
 	_, err = b.Get(t.Context(), id+"b")
 	require.ErrorContains(t, err, "larger than any that was stored")
 }
+
+func TestListAndDelete(t *testing.T) {
+	b := deployed(t, 100)
+	prefix := fmt.Sprint("list-", time.Now().UnixNano(), "/")
+	for _, id := range []string{"b", "a", "c/d"} {
+		require.NoError(t, b.Put(t.Context(), prefix+id, []byte("sealed")))
+	}
+	list := func(after string) []string {
+		ids, err := b.List(t.Context(), prefix, after)
+		require.NoError(t, err)
+		return ids
+	}
+	require.Equal(t, []string{prefix + "a", prefix + "b", prefix + "c/d"}, list(""))
+	require.Equal(t, []string{prefix + "c/d"}, list(prefix+"b"))
+	require.Empty(t, list(prefix+"c/d"))
+	for range 2 { // that there is none is no error
+		require.NoError(t, b.Delete(t.Context(), prefix+"b"))
+	}
+	require.Equal(t, []string{prefix + "a", prefix + "c/d"}, list(""))
+	_, err := b.Get(t.Context(), prefix+"b")
+	require.ErrorIs(t, err, objects.ErrNotFound)
+}

@@ -91,6 +91,20 @@ func TestGet(t *testing.T) {
 	}
 }
 
+func TestList(t *testing.T) {
+	const page = `<ListBucketResult><Contents><Key>aws/a</Key></Contents><Contents><Key>aws/b</Key></Contents></ListBucketResult>`
+	ids, err := stubbed(answer{status: 200, body: strings.NewReader(page)}).List(t.Context(), "aws/", "")
+	require.NoError(t, err)
+	require.Equal(t, []string{"aws/a", "aws/b"}, ids)
+	for name, a := range map[string]answer{
+		"not allowed": {status: 403, code: "AccessDenied"}, "too busy": {status: 503, code: "SlowDown"}, "no connection": {err: errors.New("no connection")},
+	} {
+		_, err := stubbed(a).List(t.Context(), "aws/", "aws/a")
+		require.Error(t, err, name)
+		require.Error(t, stubbed(a).Delete(t.Context(), "id"), name)
+	}
+}
+
 // answers is what S3 says to one request after the other.
 type answers []answer
 

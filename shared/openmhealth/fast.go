@@ -3,6 +3,7 @@ package openmhealth
 import (
 	"bytes"
 	"math"
+	"strings"
 	"time"
 
 	"github.com/go-json-experiment/json/jsontext"
@@ -137,7 +138,11 @@ func (d *shapeDecoder) find() {
 }
 
 func (d *shapeDecoder) mayHave(s *shape) bool {
-	return s.inSeries == (d.form == series) && (!s.inSeries || s.schema == d.series.schema) && d.above+s.depth <= d.limits.Depth
+	wanted := s.part == wholePoint
+	if d.form == series {
+		wanted = s.part == bodyInSeries && s.schema == d.series.schema
+	}
+	return wanted && d.above+s.depth <= d.limits.Depth
 }
 
 // readHeader reads a series as far as into its list, if its header is good. A list
@@ -168,7 +173,9 @@ func (d *shapeDecoder) readHeader() bool {
 	if first != "header" {
 		return false
 	}
+	named := d.at + int(dec.InputOffset())
 	header, err := parseRecord(dec, d.limits, "")
+	text := d.text[named : d.at+int(dec.InputOffset())]
 	if err != nil || header.oversize || header.number != nil || header.size > maxShared {
 		return false
 	}
@@ -185,7 +192,7 @@ func (d *shapeDecoder) readHeader() bool {
 	}
 	d.at = begin
 	alone := reading.ObjectValue([]string{"header", "body"}, []reading.Value{header.point, reading.ObjectValue(nil, nil)})
-	if checkEnvelope(alone) != nil || d.header.check(record{point: alone, shared: true}) != nil {
+	if checkEnvelope(alone) != nil || !d.goodHeader(text[strings.IndexByte(text, '{'):], alone) {
 		return false
 	}
 	r, err := reading.FromPoint(alone)
@@ -194,6 +201,26 @@ func (d *shapeDecoder) readHeader() bool {
 	}
 	d.series = seriesHeader{record: header, id: r.ID, created: r.Start.UTC(), schema: Schema{r.Type, r.Version}, documents: map[*shape]*segment.Shape{}}
 	d.batch.Shared = textSize(header.point)
+	return true
+}
+
+// goodHeader judges the header of a series, whose text it is.
+func (d *shapeDecoder) goodHeader(text string, point reading.Value) bool {
+	for _, s := range d.shapes.all() {
+		if s.part != headerOfSeries {
+			continue
+		}
+		if n, _, ok := s.match(text, d.owner, nil); ok && n == len(text) {
+			d.header.judged = true
+			return true
+		}
+	}
+	if d.header.check(record{point: point, shared: true}) != nil {
+		return false
+	}
+	if s := learn(text, point, headerOfSeries); s != nil {
+		d.shapes.add(s)
+	}
 	return true
 }
 
@@ -322,7 +349,11 @@ func (d *shapeDecoder) learn(p *piece, point reading.Value) (Record, bool) {
 	if len(d.learned) == maxLearned {
 		return Record{}, false
 	}
-	s := learn(d.text[p.start:p.end], point, d.form == series)
+	part := wholePoint
+	if d.form == series {
+		part = bodyInSeries
+	}
+	s := learn(d.text[p.start:p.end], point, part)
 	if s == nil {
 		return Record{}, false
 	}
@@ -347,7 +378,7 @@ func (d *shapeDecoder) record(p *piece, r *Record) (ok bool) {
 	holes := d.holes[from:to:to]
 	r.Size = int(p.end - p.start)
 	r.Point.Shape, r.Point.Holes = s.document, holes
-	if s.inSeries {
+	if d.form == series {
 		r.ID, r.Start = d.series.id, d.series.created
 		r.Point.Shape = d.series.of(s)
 	} else {
@@ -360,7 +391,7 @@ func (d *shapeDecoder) record(p *piece, r *Record) (ok bool) {
 		whole, err := r.Reading()
 		r.Start = whole.Start.UTC()
 		return err == nil
-	case s.start == startCreated && s.inSeries:
+	case s.start == startCreated && d.form == series:
 		return true
 	}
 	r.Start, ok = s.begin(holes)

@@ -33,49 +33,56 @@ import (
 // maxShape is the longest text that becomes a shape, in bytes: they are kept.
 const maxShape = 4 << 10
 
-// learn makes the shape of an accepted record's text, or of a series' accepted
-// body, of which point is the data point. It returns nil where there is none.
-func learn(text string, point reading.Value, inSeries bool) *shape {
+// learn makes the shape of a text: an accepted data point, or the part of it that
+// stands in a series. It returns nil where there is none.
+func learn(text string, point reading.Value, part part) *shape {
 	if len(text) > maxShape {
 		return nil
 	}
 	accepted, err := reading.FromPoint(point)
-	if err != nil {
+	s := &shape{part: part, schema: Schema{accepted.Type, accepted.Version}, id: -1, created: -1}
+	if err != nil || !slices.Contains(Served, s.schema) { // a header's schema knows no types
 		return nil
 	}
-	s := &shape{inSeries: inSeries, schema: Schema{accepted.Type, accepted.Version}, id: -1, created: -1}
 	l := learner{shape: s, text: text, dec: jsontext.NewDecoder(bytes.NewBufferString(text)), at: map[string]int{}}
 	header, _ := point.Get("header")
-	if inSeries {
+	switch part {
+	case wholePoint:
+		l.point(headerSchema(header).Compile(), s.schema.Compile())
+	case bodyInSeries:
 		l.path = []string{"body"}
 		l.value(applicable{s.schema.Compile()}.closure())
-	} else {
-		l.point(headerSchema(header).Compile(), s.schema.Compile())
+	case headerOfSeries:
+		l.path = []string{"header"}
+		l.value(applicable{headerSchema(header).Compile()}.closure())
 	}
 	if l.failed || len(s.leaves) == 0 {
 		return nil
 	}
 	s.literals = append(s.literals, strings.Clone(text[l.end:]))
+	s.key = s.identity()
+	if part == headerOfSeries {
+		return s
+	}
 	_, framed := point.At("body", "effective_time_frame")
 	if !l.times(framed) {
 		return nil
 	}
 	packed := point
-	if inSeries {
+	if part == bodyInSeries {
 		b, _ := point.Get("body")
 		packed = reading.ObjectValue([]string{"body"}, []reading.Value{b})
 	}
 	if s.document, err = segment.NewShape(packed, func(i int) bool { return l.free[i] }); err != nil {
 		return nil
 	}
-	s.key = s.identity()
 	return s
 }
 
 // identity is all that makes a shape: zero bytes stand in no JSON text.
 func (s *shape) identity() string {
-	b := []byte(strconv.FormatBool(s.inSeries))
-	if s.inSeries {
+	b := []byte{byte(s.part)}
+	if s.part == bodyInSeries {
 		b = append(b, s.schema.url()...)
 	}
 	for i, literal := range s.literals {
@@ -203,7 +210,7 @@ func (l *learner) times(framed bool) bool {
 		return -1
 	}
 	s := l.shape
-	if !s.inSeries {
+	if s.part == wholePoint {
 		s.id, s.created = find("header/uuid"), find("header/source_creation_date_time")
 		if s.id < 0 {
 			s.id, s.created = find("header/id"), find("header/creation_date_time")

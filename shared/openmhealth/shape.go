@@ -9,8 +9,8 @@ import (
 	"fitvault/shared/segment"
 )
 
-// shape is the text of an accepted record, or of a series' accepted body, without
-// its leaves: numbers, and strings that no enumeration lists. A text of the same
+// shape is the text of an accepted record, or of a part of a series, without its
+// leaves: numbers, and strings that no enumeration lists. A text of the same
 // shape, whose leaves pass the leaves' own checks, is accepted too, because no rule
 // could tell the two apart (learn.go says why). So most records cost a comparison
 // with one that came before.
@@ -18,15 +18,25 @@ type shape struct {
 	key      string   // all that a text must have to be of this shape
 	literals []string // what stands around the leaves: one more than these
 	leaves   []leaf
-	inSeries bool
+	part     part
 	depth    int    // of containers within one another
 	schema   Schema // of the body
 
+	// Of records and bodies:
 	id, created int // leaves of the header, unless in a series
 	start       startRule
 	from, to    int // leaves that the start is made of
 	document    *segment.Shape
 }
+
+// part is what a shape is of.
+type part byte
+
+const (
+	wholePoint part = iota
+	bodyInSeries
+	headerOfSeries
+)
 
 // leaf is what may stand in one place of a shape.
 type leaf struct {

@@ -117,5 +117,5 @@ func TestAllocations(t *testing.T) {
 	series := []byte(seriesOf(header, strings.TrimSuffix(strings.Repeat(body+",", 1000), ",")))
 	_, err = decode(series, owner, Intake, &shapes)
 	require.NoError(t, err)
-	require.Less(t, testing.AllocsPerRun(5, func() { _, _ = decode(series, owner, Intake, &shapes) }), 400.0, "the header is judged by its schema")
+	require.Less(t, testing.AllocsPerRun(5, func() { _, _ = decode(series, owner, Intake, &shapes) }), 120.0)
 }
