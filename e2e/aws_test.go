@@ -19,7 +19,7 @@ import (
 	"fitvault/shared/auditlog"
 )
 
-// request, operation, items and the like are stack's, under the short names that
+// request, operation and the like are stack's, under the short names that
 // these tests use.
 func request(t testing.TB, s *stack.Stack, method, service, path, target string, body []byte) (http.Header, []byte) {
 	t.Helper()

@@ -85,6 +85,7 @@ func (m *mortal) decide(c faults.Call) faults.Fate {
 // a day, so what came of each can be read back by itself.
 type sending struct {
 	name   string
+	long   bool     // left out of the short form
 	writes []string // that it takes, in the order of design.md
 	make   func(n int) request
 	// answered requires the answer that the deployed rules give.
@@ -138,6 +139,7 @@ var sendings = []sending{
 	},
 	{
 		name:   "a data series",
+		long:   true, // it goes the way of other readings
 		writes: []string{"PutItem RequestsTable", "PutItem AuditEventsTable", "PutItem ReadingsTable", "PutItem ReadingsTable", "PutItem ReadingsTable"},
 		make: func(n int) request {
 			var points []string
@@ -216,6 +218,9 @@ func TestKilledAtEachWrite(t *testing.T) {
 	heirs := []*bootstrap.Process{start(t, deployed), start(t, newer)} // they take over from those that are killed
 	n := 0
 	for _, sending := range sendings {
+		if sending.long && !whole {
+			continue
+		}
 		t.Run(sending.name, func(t *testing.T) {
 			// What it takes when nothing happens, and that newer rules would decide otherwise.
 			n++
@@ -231,15 +236,15 @@ func TestKilledAtEachWrite(t *testing.T) {
 				boundaries = append(boundaries, boundary{i, false}, boundary{i, true})
 			}
 			for _, at := range boundaries {
-				for i, heir := range heirs {
+				for rules, heir := range heirs {
 					switch decided := at != (boundary{0, false}); {
-					case i == 1 && !decided:
+					case rules == 1 && !decided:
 						continue // there is nothing that newer rules could overturn
-					case i == 0 && decided && !whole:
+					case rules == 0 && decided && !whole:
 						continue // who passes with newer rules passes with the same
 					}
 					n++
-					name := at.String() + ", " + sending.writes[at.write] + []string{"", ", then newer rules"}[i]
+					name := at.String() + ", " + sending.writes[at.write] + []string{"", ", then newer rules"}[rules]
 					t.Run(name, func(t *testing.T) {
 						e := sending.make(n).event(p)
 						victim := start(t, deployed)

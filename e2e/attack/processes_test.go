@@ -15,9 +15,8 @@ import (
 
 // process is one process of a deployed function: of the stack's, not of ours.
 type process struct {
-	pid     int
-	started string // with the pid, what no other process will have
-	output  string // of the template that names its function
+	pid    int
+	output string // of the template that names its function
 }
 
 // processes finds the processes of the stack's functions by their environment.
@@ -42,17 +41,26 @@ func processes(t *testing.T, s *stack.Stack) (found []process) {
 			if !strings.HasSuffix(output, "Function") || !has("AWS_LAMBDA_FUNCTION_NAME", name) {
 				continue
 			}
-			stat, err := os.ReadFile(filepath.Join(folder, "stat"))
-			if err != nil {
-				continue
-			}
-			fields := strings.Fields(string(stat[bytes.LastIndexByte(stat, ')')+1:]))
 			pid, err := strconv.Atoi(filepath.Base(folder))
 			require.NoError(t, err)
-			if fields[0] != "Z" {
-				found = append(found, process{pid, fields[19], output})
-			}
+			found = append(found, process{pid, output})
 		}
 	}
 	return found
+}
+
+// requireNoCrash requires that no process of the stack's functions has ended as Go
+// programs do that must. LocalStack ends those that have had nothing to do.
+func requireNoCrash(t *testing.T) {
+	t.Helper()
+	logs, err := filepath.Glob("../../.local/logs/functions/*.log")
+	require.NoError(t, err)
+	require.NotEmpty(t, logs)
+	for _, log := range logs {
+		text, err := os.ReadFile(log)
+		require.NoError(t, err)
+		for _, last := range []string{"panic: ", "fatal error: ", "[running]:"} {
+			require.False(t, bytes.Contains(text, []byte(last)), "%s: %s", filepath.Base(log), last)
+		}
+	}
 }

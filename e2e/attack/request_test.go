@@ -42,6 +42,7 @@ const (
 
 	mediaJSON = "application/json"
 	mediaTCX  = "application/vnd.garmin.tcx+xml"
+	mediaGPX  = "application/gpx+xml"
 )
 
 // functions are the outputs of the template that name a route's function.
