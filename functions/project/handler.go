@@ -23,7 +23,7 @@ import (
 const (
 	// parallel is how many owners are worked on at a time: their keys and blocks
 	// are waited for together, while the one connection to the database goes round.
-	parallel = 8
+	parallel = 4
 	// spare is what one part may take at most, with calls that do not come back
 	// at once; less time is not begun with.
 	spare = 20 * time.Second

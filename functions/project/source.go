@@ -16,7 +16,7 @@ import (
 // more is no tracker's day, and would not fit a function's memory.
 const (
 	maxDay      = 1_000_000 // readings
-	maxDayBytes = 256 << 20 // of their blocks
+	maxDayBytes = 64 << 20  // of their blocks
 )
 
 // made is a part and the civil days that it may touch.

@@ -284,7 +284,7 @@ type day struct {
 	bytes  int
 }
 
-var errDay = fault.New(fault.Unavailable, "a day holds more than one request can open")
+var errDay = fault.New(fault.TooLarge, "a day holds more than one request can open")
 
 // list moves the day's readings to l and empties the day. It returns the work
 // that this was, as maxOpened counts it.
@@ -294,11 +294,9 @@ func (d *day) list(ctx context.Context, l *list) (work int, err error) {
 	if !slices.ContainsFunc(blocks, func(s dynamo.Sealed) bool { return !l.filter.old(s.Arrived) }) {
 		return len(blocks), nil
 	}
-	var (
-		copies   block.Copies
-		headers  = make([]block.Header, len(blocks))
-		readings = make([][]reading.Reading, len(blocks))
-	)
+	// Unpacked, a day may take a hundred times as much memory: it is unpacked twice.
+	var copies block.Copies
+	plains := make([][]byte, len(blocks))
 	for n, sealed := range blocks {
 		_, id, _ := strings.Cut(sealed.Item, "#")
 		plain, err := d.Open(ctx, sealed.Blob, intake.BlockPlace(d.deployment, d.owner, d.date, id))
@@ -312,22 +310,25 @@ func (d *day) list(ctx context.Context, l *list) (work int, err error) {
 		if work += blockCost + len(b.Points) + len(plain)/textCost; work > maxDay {
 			return 0, errDay
 		}
-		headers[n] = b.Header
+		plains[n] = plain
 		for i, p := range b.Points {
 			r, err := reading.FromPoint(p)
 			if err != nil {
 				return 0, d.Broken(ctx)
 			}
-			readings[n] = append(readings[n], r)
 			copies.Add(b.Header, sealed.Item, i, r)
 		}
 	}
 	for n, sealed := range blocks {
-		if l.filter.old(headers[n].Arrived) {
+		b, err := block.Decode(plains[n], segment.DefaultLimits)
+		if err != nil {
+			return 0, d.Broken(ctx)
+		}
+		if l.filter.old(b.Arrived) {
 			continue
 		}
-		for i, r := range readings[n] {
-			if copies.Counts(headers[n], sealed.Item, i, r) {
+		for i, p := range b.Points {
+			if r, err := reading.FromPoint(p); err == nil && copies.Counts(b.Header, sealed.Item, i, r) {
 				l.add(r, sealed.Item, i)
 			}
 		}

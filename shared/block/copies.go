@@ -1,6 +1,7 @@
 package block
 
 import (
+	"crypto/sha256"
 	"strconv"
 	"strings"
 	"time"
@@ -19,7 +20,9 @@ import (
 //
 // Copies are looked for within one UTC day, as blocks are kept by it: a record
 // that is sent again with a start on another day is another record.
-type Copies struct{ best map[string]standing }
+type Copies struct {
+	best map[[sha256.Size]byte]standing
+}
 
 // standing is where a copy stands among the copies of its record.
 type standing struct {
@@ -37,7 +40,7 @@ func (c *Copies) Add(h Header, item string, index int, r reading.Reading) {
 		return
 	}
 	if c.best == nil {
-		c.best = map[string]standing{}
+		c.best = map[[sha256.Size]byte]standing{}
 	}
 	c.best[key] = s
 }
@@ -49,18 +52,19 @@ func (c *Copies) Counts(h Header, item string, index int, r reading.Reading) boo
 	return best.item == item && best.index == index
 }
 
-func identity(h Header, r reading.Reading) string {
+// identity is hashed: it may be as long as a record, and a day holds many.
+func identity(h Header, r reading.Reading) [sha256.Size]byte {
 	if !h.Series {
-		return "id " + r.ID
+		return sha256.Sum256([]byte("id " + r.ID))
 	}
 	var b []byte
 	if frame, ok := r.Point.At("body", "effective_time_frame"); ok {
 		b = append(b, "at "+r.Type.String()+" "...)
-		return string(frame.AppendJSON(b))
+		return sha256.Sum256(frame.AppendJSON(b))
 	}
 	body, _ := r.Point.Get("body")
 	b = append(b, "in "+strconv.Quote(r.ID)+" "...)
-	return string(body.AppendJSON(b))
+	return sha256.Sum256(body.AppendJSON(b))
 }
 
 func newStanding(h Header, item string, index int, r reading.Reading) standing {

@@ -283,3 +283,31 @@ func FuzzParse(f *testing.F) {
 		}
 	})
 }
+
+// What stands in a comment is no data, also where the comment is so long that it
+// is given in pieces.
+func TestTrackpointsInACommentAreNone(t *testing.T) {
+	const plain = `<trkpt lat="1" lon="2"><time>2020-01-01T05:25:00Z</time></trkpt>`
+	for _, aside := range []string{"<!--" + strings.Repeat(strings.Repeat(" ", 60)+plain, 2000) + "-->", "<?a " + strings.Repeat(strings.Repeat(" ", 60)+plain, 2000) + "?>"} {
+		for _, lenient := range []bool{false, true} {
+			p, err := parseWithin(track("", `<trkpt lat="1" lon="2"><time>2026-05-04T05:25:00Z</time></trkpt>`+aside), recording.DefaultLimits, lenient)
+			require.NoError(t, err)
+			require.Equal(t, map[string]int{"2026-05-04": 1}, p.Days)
+			require.Len(t, p.Trackpoints, 1)
+		}
+	}
+}
+
+// Descriptions are tried by themselves until that has cost enough: each try
+// repeats the namespaces in scope. The validator says of the others in their place.
+func TestLongNamespacesAreNotTriedForever(t *testing.T) {
+	for _, length := range []int{1, 250_000} {
+		space := func(prefix string) string {
+			return " xmlns:" + prefix + `="urn:` + strings.Repeat("a", length) + `"`
+		}
+		p, err := parseWithin(strings.Replace(opening, "<gpx ", "<gpx"+space("a")+" ", 1)+"<trk"+space("b")+"><type>9</type><trkseg"+space("c")+">"+
+			strings.Repeat(`<trkpt lat="1" lon="1"><time>2026-05-04T05:25:00Z</time><name>x</name><foo/></trkpt>`, 1000)+"</trkseg></trk>"+closing, recording.DefaultLimits, true)
+		require.NoError(t, err)
+		require.Len(t, p.Trackpoints, 1000)
+	}
+}

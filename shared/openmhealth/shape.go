@@ -65,6 +65,11 @@ const (
 	startOther                     // as FromPoint says
 )
 
+// maxLeaf is the longest leaf that is looked at. A record may be held against
+// hundreds of shapes, each of which would look at the same leaf again; one with a
+// longer leaf is parsed, once.
+const maxLeaf = 256
+
 // match reads a text of the shape at the front of text, appends its leaves to
 // holes, and returns how long it is; or false, if text begins with no such.
 func (s *shape) match(text, owner string, holes []string) (int, []string, bool) {
@@ -76,12 +81,13 @@ func (s *shape) match(text, owner string, holes []string) (int, []string, bool) 
 		}
 		at += len(literal)
 		l := &s.leaves[i]
+		rest := text[at:min(len(text), at+maxLeaf+1)]
 		var n int
 		var ok bool
 		if l.kind <= leafInteger {
-			n, ok = canonicalPrefix(text[at:], l.kind == leafInteger)
+			n, ok = canonicalPrefix(rest, l.kind == leafInteger)
 		} else {
-			n = strings.IndexByte(text[at:], '"')
+			n = strings.IndexByte(rest, '"')
 			ok = n >= 0 && l.allows(text[at:at+n], owner)
 		}
 		if !ok {

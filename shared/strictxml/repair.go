@@ -33,6 +33,7 @@ type repairer struct {
 	spec     *Element // of building
 	size     int      // bytes of building
 	probes   int
+	probed   int // bytes of them
 	keys     map[string]bool
 	forgiven []Forgiven
 	at       map[string]int // index in forgiven, by pointer and rule
@@ -60,6 +61,7 @@ type child struct {
 const (
 	maxNode     = 256 << 10
 	maxProbes   = 1000
+	maxProbed   = 4 << 20
 	maxKeys     = 10_000
 	maxForgiven = 64
 )
@@ -499,6 +501,13 @@ func (r *repairer) valid(e *Element, n *node) bool {
 		return err
 	}) != nil {
 		return false
+	}
+	r.probed += text.Len()
+	for _, s := range r.scanner.spaces {
+		r.probed += len(s.name)
+	}
+	if r.probed > maxProbed {
+		return true
 	}
 	var spaces strings.Builder
 	said := map[string]bool{"_": true}

@@ -131,6 +131,10 @@ func (s *Scanner) Depth() int { return len(s.open) }
 // Lost reports whether the scanner could not follow.
 func (s *Scanner) Lost() bool { return s.lost }
 
+// between reports whether a token ends here: not so within a comment or processing
+// instruction that is given in pieces, nor where an empty element has yet to end.
+func (s *Scanner) between() bool { return s.inside == "" && !s.closing && !s.lost }
+
 // until returns the bytes up to and with the first end, searched for from a
 // place on; all that there are, and false, where there is none.
 func (s *Scanner) until(from int, end string) ([]byte, bool, error) {

@@ -95,7 +95,7 @@ func (s *stream) Read(p []byte) (int, error) {
 
 // step takes what comes next.
 func (s *stream) step() error {
-	if s.plain && (s.repair == nil || s.repair.idle()) {
+	if s.plain && s.scanner.between() && (s.repair == nil || s.repair.idle()) {
 		n, err := s.collector.Plain(s.stack[len(s.stack)-1], s.scanner)
 		if err != nil {
 			return err

@@ -26,15 +26,16 @@ func Unescape(dst, text []byte) ([]byte, bool) {
 			dst = append(dst, c)
 			continue
 		}
-		digits, base := reference, 10
-		if digits, base = bytes.TrimPrefix(digits, []byte("#")), 10; len(digits) == len(reference) {
+		digits, ok := bytes.CutPrefix(reference, []byte("#"))
+		if !ok {
 			return dst, false
 		}
-		if bytes.HasPrefix(digits, []byte("x")) {
-			digits, base = digits[1:], 16
+		base := 10
+		if hex, ok := bytes.CutPrefix(digits, []byte("x")); ok {
+			digits, base = hex, 16
 		}
 		r, err := strconv.ParseUint(string(digits), base, 32)
-		if err != nil || r > utf8.MaxRune || !utf8.ValidRune(rune(r)) {
+		if err != nil || !utf8.ValidRune(rune(r)) {
 			return dst, false
 		}
 		dst = utf8.AppendRune(dst, rune(r))
