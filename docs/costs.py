@@ -22,7 +22,7 @@ ASSUMED = {
     "guard_reads": (3, "documents read for each decision: caller, app, owner", "shared/edge/guard.go"),
     "ingest_gbs": (0.5 * 0.05, "GB-seconds of a sync", "512 MB (template.yaml) for 50 ms, assumed"),
     "read_gbs": (1.73 * 0.15, "GB-seconds of a page of raw readings", "1,769 MB (template.yaml) for 150 ms, assumed"),
-    "project_gbs": (0.5 * 0.1, "GB-seconds of rebuilding a day", "512 MB for 100 ms, assumed"),
+    "project_gbs": (1.73 * 0.1, "GB-seconds of rebuilding a day", "1,769 MB (template.yaml) for 100 ms, assumed"),
     "batch": (10, "days rebuilt by one call of `project`", "assumed"),
     "new": (0.05, "accounts made a user and month", "assumed"),
     "hold": (15 * 60, "seconds that a container of ingest holds its keys", "functions/ingest/main.go"),
@@ -96,6 +96,7 @@ class Month:
 
         written = units(A["manifest"], 1_000) + units(A["event"], 1_000) + units(self.block, 1_000)
         self.wru = (self.posts + self.recordings) * written + (self.raw + self.days + self.recordings)
+        self.wru += self.syncs * units(A["event"], 1_000)  # project writes an event for each rebuild (functions/project/owner.go)
         # Intake reads the owner's public key; a page opens a day of blocks; a rebuild opens half a day in the mean, and
         # reads the owner's account and private key.
         self.rru_intake = (self.posts + self.recordings) * (A["guard_reads"] + 1)
@@ -114,7 +115,7 @@ class Month:
         # After a year. Manifests live for 35 days, audit events for as long as nothing takes them.
         self.readings_gb = self.day * YEAR / 1e9
         self.requests_gb = self.posts * 35 / DAYS * A["manifest"] / 1e9
-        self.events_gb = self.api * 12 * A["event"] / 1e9
+        self.events_gb = (self.api + self.syncs) * 12 * A["event"] / 1e9
         self.rows_gb = A["row"] * YEAR / 1e9
         self.documents_gb = A["recordings"] * 52 * A["document"] / 1e9
 

@@ -92,7 +92,7 @@ var rows = func() (all []row) {
 		add("one day of 1,440 points of 3 types read", "day in "+strings.Replace(input, "-", " ", 1), func(all map[string]figures) (cells, bool) {
 			f, ok := all["Day/"+input]
 			return cells{ours: fmt.Sprintf("%.0f query a page, %.0f pages, %.0f read units each", f["queries"]/f["pages"], f["pages"], f["read-units"]/f["pages"]),
-				limit: 1, value: f["queries"] / f["pages"], unit: " query"}, ok
+				limit: 1, value: f["queries"], unit: " query"}, ok
 		})
 	}
 	add("cold start to first /next", "ingest", func(all map[string]figures) (cells, bool) {

@@ -50,14 +50,10 @@ func bomb(head string, n int) []byte {
 	return binary.LittleEndian.AppendUint32(out, uint32(len(head)+n<<20))
 }
 
-// gzipAttacks is attacks with compressed bodies. Where the contract has no such
-// type, they are one: 415.
-func gzipAttacks(gzipped bool) []attack {
+// gzipAttacks is attacks with compressed bodies.
+func gzipAttacks() []attack {
 	document := string(ride(day(3), "Running", ""))
 	good := heartRate(newUUID(3, 4), day(4), "71", "beats/min")
-	if !gzipped {
-		return []attack{{"gzip, not in the contract", fault.UnsupportedType, post(recordings, mediaTCX+"+gzip", gzipOf([]byte(document)))}}
-	}
 	bombs := func(head string) []byte { return bomb(head, 1024) }
 	valid := gzipOf([]byte(document))
 	points := `<gpx xmlns="http://www.topografix.com/GPX/1/1" version="1.1" creator="a"><trk><trkseg>` + strings.Repeat(`<trkpt lat="1" lon="1"/>`, 1_000_001) + `</trkseg></trk></gpx>`

@@ -9,7 +9,7 @@ import (
 	"fitvault/shared/access"
 	"fitvault/shared/dynamo"
 	"fitvault/shared/edge"
-	"fitvault/shared/vault"
+	"fitvault/shared/opening"
 )
 
 const scopeRead = "fitvault/readings.read"
@@ -28,9 +28,8 @@ type documents interface {
 
 // keys hands out what readers may use.
 type keys interface {
-	Private(ctx context.Context, owner, keyID string) (vault.PrivateKey, error)
-	Writer(ctx context.Context, id string) (vault.WriterKey, error)
-	Pages(ctx context.Context) (vault.PagesKey, error)
+	opening.Keys
+	edge.PagesKey
 }
 
 type handler struct {

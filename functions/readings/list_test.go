@@ -363,7 +363,7 @@ func TestADayOfTooMuch(t *testing.T) {
 			was := *limit
 			defer func() { *limit = was }()
 			*limit = 10
-			w.refused(t, w.listReadings(), fault.Unavailable)
+			w.refused(t, w.listReadings(), fault.TooLarge)
 		})
 	}
 }

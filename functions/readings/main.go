@@ -1,5 +1,6 @@
 // Command readings answers reads: readings, the list of recordings, and a
-// recording. It alone among the functions so far can open what is stored.
+// recording. Of the functions that can open what is stored (history and project
+// are the others) it alone shows readings.
 package main
 
 import (

@@ -152,7 +152,7 @@ func (h handler) openEntries(ctx context.Context, c *edge.Call, since time.Time,
 			continue
 		}
 		if opened++; opened > maxEntries {
-			return fault.New(fault.Unavailable, "more recordings than one list may open")
+			return fault.New(fault.TooLarge, "more recordings than one list may open")
 		}
 		e, err := h.openEntry(ctx, open, sealed.Blob, sealed.Item[len(prefix):])
 		if err != nil {

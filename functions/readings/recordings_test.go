@@ -339,7 +339,7 @@ func TestEntriesAreBounded(t *testing.T) {
 	require.Len(t, w.page(t, w.listRecordings()).Items, 2)
 	w.Time = w.Time.Add(time.Minute)
 	w.record(t, run("2026-05-03T00:00:00Z", "2026-05-03T00:01:00Z"))
-	w.refused(t, w.listRecordings(), fault.Unavailable)
+	w.refused(t, w.listRecordings(), fault.TooLarge)
 	require.Len(t, w.page(t, w.listRecordings("since", w.Time.Format(time.RFC3339))).Items, 1, "what need not be opened does not count")
 }
 

@@ -53,7 +53,7 @@ def parse(words: list[str]) -> argparse.Namespace:
     command("start", start, "starts what is not up, and deploys nothing")
     command("status", status, "says what is up")
     command("deploy", deploy, "builds and deploys, also where nothing has changed")
-    command("seed", seed_again, "makes pools, apps and people again where they differ")
+    command("seed", seed_again, "builds and deploys what has changed, and makes pools, apps and people where they differ")
     command("refresh", refresh, "renews tokens and fills in the users' ids")
     token = command("token", print_token, "prints a new access token")
     token.add_argument("user")
@@ -223,6 +223,8 @@ def print_forged(layout: Layout, arguments: argparse.Namespace) -> int:
 
     stack = stackfile.read(layout)
     _renew(layout, stack)
+    if arguments.user not in stack["users"]:
+        raise Trouble(f"There is no user {arguments.user}; there are {', '.join(stack['users'])}.")
     token = stack["users"][arguments.user]["access_token"]
     pool_key = services.state_folder(layout) / "cognito-pool-keys" / f"{stack['user_pool']}-access.pem"
     print(forge.forge(token, arguments.claims, arguments.header, arguments.key, pool_key))

@@ -194,12 +194,7 @@ func (c *collector) Plain(at strictxml.Place, in *strictxml.Scanner) (int, error
 		}
 	}
 	if wanted {
-		number := func(b []byte) string {
-			if b == nil {
-				return ""
-			}
-			return recording.Number(string(b))
-		}
+		number := func(b []byte) string { return recording.Number(string(b)) }
 		c.point.Latitude, c.point.Longitude, c.point.Altitude = number(p.latitude), number(p.longitude), number(p.altitude)
 		c.point.HeartRate, c.point.Cadence, c.point.Speed = number(p.heartRate), number(p.cadence), number(p.speed)
 		c.track.Keep(c.point)

@@ -96,61 +96,24 @@ func fraction(clock string) string {
 
 // plainMoment reads what nearly all documents have: 2026-05-04T05:25:00Z, or
 // with up to 9 digits of a fraction, or with an offset below 14 hours. It
-// returns false for anything else.
+// returns false for anything else, also at the edges of what RFC 3339 can write:
+// those are for the slow way.
 func plainMoment(s string) (time.Time, bool) {
+	m, ok := reading.ParseMoment(s)
+	if !ok || s[10] != 'T' || s[len(s)-1] == 'z' || m.Offset <= -14*60 || m.Offset >= 14*60 || m.Seconds < plainFirst || m.Seconds > plainLast {
+		return time.Time{}, false
+	}
 	zone := time.UTC
-	clock := len(s) - 1
-	if clock >= 19 && s[clock] != 'Z' {
-		if clock -= 5; clock < 19 || s[clock] != '+' && s[clock] != '-' || s[clock+3] != ':' {
-			return time.Time{}, false
-		}
-		hours, minutes := digits(s[clock+1:clock+3]), digits(s[clock+4:])
-		if hours < 0 || hours > 13 || minutes < 0 || minutes > 59 {
-			return time.Time{}, false
-		}
-		if seconds := hours*3600 + minutes*60; s[clock] == '-' {
-			zone = time.FixedZone("", -seconds)
-		} else if seconds > 0 {
-			zone = time.FixedZone("", seconds)
-		}
+	if m.Offset != 0 {
+		zone = time.FixedZone("", int(m.Offset)*60)
 	}
-	if clock < 19 || clock > 29 || s[4] != '-' || s[7] != '-' || s[10] != 'T' || s[13] != ':' || s[16] != ':' {
-		return time.Time{}, false
-	}
-	year, month, day := digits(s[:4]), digits(s[5:7]), digits(s[8:10])
-	hour, minute, second := digits(s[11:13]), digits(s[14:16]), digits(s[17:19])
-	nanos := 0
-	if clock > 19 {
-		if nanos = digits(s[20:clock]); s[19] != '.' || clock == 20 || nanos < 0 {
-			return time.Time{}, false
-		}
-		for i := clock - 20; i < 9; i++ {
-			nanos *= 10
-		}
-	}
-	// The edges of what RFC 3339 can write are for the slow way.
-	if year < 2 || year > 9998 || month < 1 || month > 12 || day < 1 || day > 28 && day > daysIn(year, month) ||
-		hour < 0 || hour > 23 || minute < 0 || minute > 59 || second < 0 || second > 59 {
-		return time.Time{}, false
-	}
-	return time.Date(year, time.Month(month), day, hour, minute, second, nanos, zone), true
+	return time.Unix(m.Seconds, int64(m.Nanos)).In(zone), true
 }
 
-func daysIn(year, month int) int {
-	return time.Date(year, time.Month(month)+1, 0, 0, 0, 0, 0, time.UTC).Day()
-}
-
-// digits is the number that s writes in digits only; negative for anything else.
-func digits(s string) int {
-	n := 0
-	for i := range len(s) {
-		if s[i] < '0' || s[i] > '9' {
-			return -1
-		}
-		n = n*10 + int(s[i]-'0')
-	}
-	return n
-}
+var (
+	plainFirst = time.Date(2, 1, 2, 0, 0, 0, 0, time.UTC).Unix()
+	plainLast  = time.Date(9998, 12, 30, 0, 0, 0, 0, time.UTC).Unix()
+)
 
 // PlainTime reports whether b is a time in the form that nearly all documents
 // have, so that it is an xs:dateTime beyond doubt.

@@ -222,12 +222,7 @@ func (c *collector) Plain(at strictxml.Place, in *strictxml.Scanner) (int, error
 		return 0, err
 	}
 	if wanted {
-		number := func(b []byte) string {
-			if b == nil {
-				return ""
-			}
-			return recording.Number(string(b))
-		}
+		number := func(b []byte) string { return recording.Number(string(b)) }
 		c.point.Latitude, c.point.Longitude, c.point.Altitude, c.point.Distance = number(p.latitude), number(p.longitude), number(p.altitude), number(p.distance)
 		c.point.HeartRate, c.point.Cadence, c.point.Speed, c.point.Power = number(p.heartRate), number(p.cadence), number(p.speed), number(p.watts)
 		first(&c.point.Cadence, number(p.runCadence))

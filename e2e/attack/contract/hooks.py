@@ -3,6 +3,7 @@
 It reads .local/stack.json, which `make up` writes. Each run is a person whom nobody has seen before, with consent.
 """
 
+import gzip
 import json
 import os
 import secrets
@@ -17,8 +18,16 @@ from hypothesis import strategies
 
 ROOT = Path(__file__).resolve().parents[3]
 STACK = json.loads((ROOT / ".local" / "stack.json").read_text())
-TCX = "application/vnd.garmin.tcx+xml"
-DOCUMENT = (ROOT / "testdata" / "tcx" / "saf-pool_swim-activity_1.tcx").read_bytes()
+DOCUMENTS = {
+    "application/vnd.garmin.tcx+xml": (ROOT / "testdata" / "tcx" / "saf-pool_swim-activity_1.tcx").read_bytes(),
+    "application/gpx+xml": b'<gpx xmlns="http://www.topografix.com/GPX/1/1" version="1.1" creator="a"><trk><trkseg>'
+    b'<trkpt lat="1" lon="1"><time>2026-05-04T05:25:00Z</time></trkpt></trkseg></trk></gpx>',
+}
+POINT = (
+    '{"header": {"uuid": "%s", "schema_id": {"namespace": "omh", "name": "heart-rate", "version": "2.0"}, '
+    '"source_creation_date_time": "2026-05-04T07:25:00Z"}, "body": {"heart_rate": {"value": 71, "unit": "beats/min"}, '
+    '"effective_time_frame": {"date_time": "2026-05-04T07:25:00Z"}}}'
+)
 
 
 def newcomer() -> dict[str, str]:
@@ -49,8 +58,12 @@ if "ANONYMOUS" not in os.environ:
     schemathesis.auth()(Newcomer)
 
 # The contract says of a document only that it is bytes; these are one that is valid, with another comment each time.
+for media, document in DOCUMENTS.items():
+    numbered = strategies.integers(min_value=0).map(lambda n, document=document: document + f"<!-- {n} -->".encode())
+    schemathesis.openapi.media_type(media, numbered)
+    schemathesis.openapi.media_type(media + "+gzip", numbered.map(lambda body: gzip.compress(body, mtime=0)))
 schemathesis.openapi.media_type(
-    TCX, strategies.integers(min_value=0).map(lambda n: DOCUMENT + f"<!-- {n} -->".encode())
+    "application/json+gzip", strategies.uuids().map(lambda u: gzip.compress((POINT % u).encode(), mtime=0))
 )
 
 
