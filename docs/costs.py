@@ -96,7 +96,8 @@ class Month:
 
         written = units(A["manifest"], 1_000) + units(A["event"], 1_000) + units(self.block, 1_000)
         self.wru = (self.posts + self.recordings) * written + (self.raw + self.days + self.recordings)
-        self.wru += self.syncs * units(A["event"], 1_000)  # project writes an event for each rebuild (functions/project/owner.go)
+        # project writes an event for each rebuild (functions/project/owner.go).
+        self.wru += self.syncs * units(A["event"], 1_000)
         # Intake reads the owner's public key; a page opens a day of blocks; a rebuild opens half a day in the mean, and
         # reads the owner's account and private key.
         self.rru_intake = (self.posts + self.recordings) * (A["guard_reads"] + 1)

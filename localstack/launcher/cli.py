@@ -53,7 +53,7 @@ def parse(words: list[str]) -> argparse.Namespace:
     command("start", start, "starts what is not up, and deploys nothing")
     command("status", status, "says what is up")
     command("deploy", deploy, "builds and deploys, also where nothing has changed")
-    command("seed", seed_again, "builds and deploys what has changed, and makes pools, apps and people where they differ")
+    command("seed", seed_again, "deploys what has changed, and makes pools, apps and people where they differ")
     command("refresh", refresh, "renews tokens and fills in the users' ids")
     token = command("token", print_token, "prints a new access token")
     token.add_argument("user")
