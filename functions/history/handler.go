@@ -105,16 +105,8 @@ func (h handler) getDays(w http.ResponseWriter, r *http.Request, c *edge.Call) e
 	if err != nil {
 		return err
 	}
-	size, err := edge.PageSize(c.Query())
-	if err != nil {
-		return err
-	}
-	tokens, err := c.PageTokens(r.Context(), h.keys, "days")
-	if err != nil {
-		return err
-	}
 	var after place
-	some, err := tokens.Read(c.Query(), &after)
+	size, tokens, some, err := c.Page(r.Context(), h.keys, &after, "days")
 	if err != nil {
 		return err
 	}

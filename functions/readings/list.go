@@ -125,21 +125,14 @@ func (h handler) getReadings(w http.ResponseWriter, r *http.Request, c *edge.Cal
 	if err != nil {
 		return err
 	}
-	size, err := edge.PageSize(c.Query())
-	if err != nil {
-		return err
-	}
-	tokens, err := c.PageTokens(r.Context(), h.keys, "readings")
-	if err != nil {
-		return err
-	}
 	var from struct {
 		After *place    `json:"after,omitempty"` // the last reading shown
 		Day   string    `json:"day,omitempty"`   // or the day to go on with
 		AsOf  time.Time `json:"as_of"`
 	}
 	from.AsOf = h.asOf()
-	if _, err := tokens.Read(c.Query(), &from); err != nil {
+	size, tokens, _, err := c.Page(r.Context(), h.keys, &from, "readings")
+	if err != nil {
 		return err
 	}
 	if err := c.Audit(r.Context(), auditlog.Event{}); err != nil {
@@ -310,7 +303,9 @@ func (d *day) list(ctx context.Context, l *list) (work int, err error) {
 		if work += blockCost + len(b.Points) + len(plain)/textCost; work > maxDay {
 			return 0, errDay
 		}
-		plains[n] = plain
+		if !l.filter.old(b.Arrived) { // others only say which copies count
+			plains[n] = plain
+		}
 		for i, p := range b.Points {
 			r, err := reading.FromPoint(p)
 			if err != nil {
@@ -320,12 +315,12 @@ func (d *day) list(ctx context.Context, l *list) (work int, err error) {
 		}
 	}
 	for n, sealed := range blocks {
+		if plains[n] == nil {
+			continue
+		}
 		b, err := block.Decode(plains[n], segment.DefaultLimits)
 		if err != nil {
 			return 0, d.Broken(ctx)
-		}
-		if l.filter.old(b.Arrived) {
-			continue
 		}
 		for i, p := range b.Points {
 			if r, err := reading.FromPoint(p); err == nil && copies.Counts(b.Header, sealed.Item, i, r) {

@@ -93,16 +93,8 @@ func (x *index) cut() {
 // listRecordings answers index entries, newest first. A key that said when would
 // tell the database, so all of the index is opened, as far as it is new enough.
 func (h handler) listRecordings(w http.ResponseWriter, r *http.Request, c *edge.Call) error {
-	size, err := edge.PageSize(c.Query())
-	if err != nil {
-		return err
-	}
 	var since time.Time
 	if err := queryTime(c.Query(), "since", &since); err != nil {
-		return err
-	}
-	tokens, err := c.PageTokens(r.Context(), h.keys, "recordings")
-	if err != nil {
 		return err
 	}
 	var from struct {
@@ -110,7 +102,8 @@ func (h handler) listRecordings(w http.ResponseWriter, r *http.Request, c *edge.
 		AsOf  time.Time       `json:"as_of"`
 	}
 	from.AsOf = h.asOf()
-	if _, err := tokens.Read(c.Query(), &from); err != nil {
+	size, tokens, _, err := c.Page(r.Context(), h.keys, &from, "recordings")
+	if err != nil {
 		return err
 	}
 	if err := c.Audit(r.Context(), auditlog.Event{}); err != nil {
@@ -180,18 +173,11 @@ func (h handler) getRecording(w http.ResponseWriter, r *http.Request, c *edge.Ca
 	if _, err := edge.Negotiate(accept, append([]string{"application/json"}, intake.RecordingTypes...)...); err != nil {
 		return err
 	}
-	size, err := edge.PageSize(c.Query())
-	if err != nil {
-		return err
-	}
-	tokens, err := c.PageTokens(r.Context(), h.keys, "recording", c.Param("id"))
-	if err != nil {
-		return err
-	}
 	var from struct {
 		Index int `json:"index"`
 	}
-	if _, err := tokens.Read(c.Query(), &from); err != nil {
+	size, tokens, _, err := c.Page(r.Context(), h.keys, &from, "recording", c.Param("id"))
+	if err != nil {
 		return err
 	}
 	id := c.Param("id")

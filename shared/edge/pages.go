@@ -24,8 +24,8 @@ const (
 // with this text in a string: quotes and back slashes double in that.
 const MaxPageText = 5 << 19
 
-// PageSize is the query's page_size, 1 to 1,000; 100 where it is not given.
-func PageSize(q url.Values) (int, error) {
+// pageSize is the query's page_size, 1 to 1,000; 100 where it is not given.
+func pageSize(q url.Values) (int, error) {
 	if !q.Has("page_size") {
 		return defaultPage, nil
 	}
@@ -75,6 +75,19 @@ func (c *Call) PageTokens(ctx context.Context, keys PagesKey, list ...string) (P
 		return PageTokens{}, fault.Wrap(fault.Internal, "page token cannot be bound", err)
 	}
 	return PageTokens{key, bound, c.guard.config.Now()}, nil
+}
+
+// Page is the head of every list: the page's size, its tokens, and whether the
+// request goes on from a place, which is then read into place.
+func (c *Call) Page(ctx context.Context, keys PagesKey, place any, list ...string) (size int, tokens PageTokens, some bool, err error) {
+	if size, err = pageSize(c.Query()); err != nil {
+		return 0, PageTokens{}, false, err
+	}
+	if tokens, err = c.PageTokens(ctx, keys, list...); err != nil {
+		return 0, PageTokens{}, false, err
+	}
+	some, err = tokens.Read(c.Query(), place)
+	return size, tokens, some, err
 }
 
 type sealedPlace struct {

@@ -40,7 +40,7 @@ func (c *collector) Start(at strictxml.Place, t *strictxml.Token) error {
 			c.noLap = true
 			return nil
 		}
-		start, _, ok := moment(text)
+		start, _, ok := recording.Moment(text)
 		if !ok {
 			return errTimeRange
 		}
@@ -57,8 +57,6 @@ func (c *collector) Start(at strictxml.Place, t *strictxml.Token) error {
 	}
 	return nil
 }
-
-var moment = recording.Moment
 
 var errTimeRange = strictxml.Broken(recording.RuleTimeRange, "document has a time that RFC 3339 cannot write")
 
@@ -91,7 +89,7 @@ func (c *collector) End(at strictxml.Place, text []byte) error {
 
 func (c *collector) time(text []byte) error {
 	var ok bool
-	if c.point.Time, c.point.Stamp, ok = moment(string(text)); !ok {
+	if c.point.Time, c.point.Stamp, ok = recording.Moment(string(text)); !ok {
 		return errTimeRange
 	}
 	return c.track.At(c.point.Time, c.point.Stamp)

@@ -3,6 +3,7 @@ package tcx
 import (
 	"math"
 
+	"fitvault/shared/recording"
 	x "fitvault/shared/strictxml"
 )
 
@@ -90,7 +91,7 @@ const (
 // lapTime is a time, or, where it is none that can be read, nothing.
 func lapTime(text string) (string, string, bool) {
 	use, rule, keep := x.Time(text)
-	if _, _, ok := moment(use); !ok {
+	if _, _, ok := recording.Moment(use); !ok {
 		return "", rule, false
 	}
 	return use, rule, keep
