@@ -6,11 +6,16 @@ package access
 
 import (
 	"embed"
+	"maps"
 	"slices"
+	"strings"
+	"time"
 
 	"github.com/cedar-policy/cedar-go"
+	"github.com/cedar-policy/cedar-go/x/exp/ast"
 
 	"fitvault/shared/fault"
+	"fitvault/shared/reading"
 	"fitvault/shared/redact"
 )
 
@@ -23,50 +28,101 @@ const (
 	RecordingsWrite Action = "recordings.write"
 	RecordingsRead  Action = "recordings.read"
 	DaysRead        Action = "days.read"
-	ConsentsRead    Action = "consents.read"
-	ConsentsWrite   Action = "consents.write"
+
+	ConsentsRead      Action = "consents.read"
+	ConsentsWrite     Action = "consents.write"
+	SharingRead       Action = "sharing.read"     // see grants, apps, sessions, and what is shared with oneself
+	SharingGive       Action = "sharing.give"     // let somebody in
+	SharingWithdraw   Action = "sharing.withdraw" // shut somebody out
+	InvitationsAccept Action = "invitations.accept"
+	SettingsRead      Action = "settings.read"
+	SettingsWrite     Action = "settings.write"
+	DevicesRead       Action = "devices.read"
+	DevicesWrite      Action = "devices.write"
+
+	AppsManage      Action = "apps.manage"
+	RolesManage     Action = "roles.manage"
+	DevicesRegister Action = "devices.register"
 )
 
 // Actions is every action that a policy may name.
-var Actions = []Action{ReadingsWrite, ReadingsRead, RecordingsWrite, RecordingsRead, DaysRead, ConsentsRead, ConsentsWrite}
+var Actions = []Action{ReadingsWrite, ReadingsRead, RecordingsWrite, RecordingsRead, DaysRead,
+	ConsentsRead, ConsentsWrite, SharingRead, SharingGive, SharingWithdraw, InvitationsAccept, SettingsRead, SettingsWrite,
+	DevicesRead, DevicesWrite, AppsManage, RolesManage, DevicesRegister}
 
-// Principal is who asks: a person by way of an app, both proved by one token.
+// onData is the actions on an account's data: what permits are about.
+var onData = map[Action]bool{ReadingsWrite: true, ReadingsRead: true, RecordingsWrite: true, RecordingsRead: true, DaysRead: true}
+
+// Principal is who asks: a person by way of an app, a member of the staff, or a
+// system by itself; proved by one token.
 type Principal struct {
 	redact.Mark
-	User            UserID // nobody before enrolment
+	User            UserID // nobody before enrolment, and of a system
 	Issuer, Subject string
 	Client          string
 	Scopes          []string // those of the token that the app's document has too
+	System          bool     // nobody is signed in
+	Staff           bool     // of the staff's pool
+	Roles           []Role
+	Organisations   []string
+	Session         string // SessionName of the token's origin_jti; "" of a system
+	SignedIn        time.Time
+}
+
+// Question is one question: may Principal, by way of an app of this kind, do
+// Action on the account Owner? For `me` before enrolment Owner is zero; for an id
+// without a stored document it is Owner{User: id}; a staff action is on no account.
+type Question struct {
+	Principal Principal
+	App       AppKind
+	Action    Action
+	Owner     Owner
+	Now       time.Time
 }
 
 // Decision is the answer to one question.
 type Decision struct {
 	Allowed bool
+	// Types is the types of data that are permitted, where Bounded; otherwise all are.
+	Bounded bool
+	Types   []reading.Type
 	Kind    fault.Kind // why not; "" where allowed
 	Reasons []string   // ids of the policies that permit, sorted; none where denied
 	Error   bool       // a policy failed to evaluate: a denial, and an alarm to raise
 }
 
-// Decide decides whether p may do action on the account owner. For `me` before
-// enrolment the account is the zero Owner; for an id without a stored document
-// it is Owner{User: id}.
+// Permits reports whether a decision lets data of a type be read or written.
+func (d Decision) Permits(t reading.Type) bool {
+	return d.Allowed && (!d.Bounded || slices.Contains(d.Types, PermittedAs(t)))
+}
+
+// Decide decides a question.
 //
 // A denial is NotFound for anybody but the owner, whatever the reason, so that
 // nobody learns which accounts exist.
-func Decide(p Principal, action Action, owner Owner) Decision {
-	return decide(policies, p, action, owner)
+func Decide(q Question) Decision {
+	named, ok := policies[q.Action]
+	if !ok {
+		named = cedar.NewPolicySet()
+	}
+	return decide(named, q)
 }
 
-func decide(policies cedar.PolicyIterator, p Principal, action Action, owner Owner) Decision {
-	entities, request := question(p, action, owner)
-	d := answer(policies, entities, request)
+func decide(policies cedar.PolicyIterator, q Question) Decision {
+	entities, request := q.terms()
+	d := q.ask(policies, entities, request)
+	owner := q.Owner
 	switch {
 	case d.Allowed:
-	case owner.User != p.User:
+	case q.Principal.Staff:
+		d.Kind = fault.Forbidden
+	case q.Principal.System || owner.User != q.Principal.User:
 		d.Kind = fault.NotFound
 	case d.Error:
 		d.Kind = fault.Internal
-	case p.User.IsZero(), owner.State == Active && !owner.Consented(Collection):
+	case q.App != OwnApp:
+		d.Kind = fault.Forbidden
+	case q.Principal.User.IsZero(), owner.State == Active && q.lacksConsent():
 		d.Kind = fault.ConsentRequired
 	default:
 		d.Kind = fault.Forbidden
@@ -74,21 +130,176 @@ func decide(policies cedar.PolicyIterator, p Principal, action Action, owner Own
 	return d
 }
 
-// question puts a request into the terms of policies/schema.cedarschema.
-func question(p Principal, action Action, owner Owner) (cedar.EntityMap, cedar.Request) {
+// lacksConsent reports whether the owner himself is denied for want of a consent.
+func (q Question) lacksConsent() bool {
+	switch q.Action {
+	case ReadingsWrite, RecordingsWrite:
+		return !q.Owner.Consented(Collection, q.Now)
+	case SharingGive:
+		return !q.Owner.Consented(Sharing, q.Now)
+	}
+	return false
+}
+
+// candidate is one question in Cedar's terms, and what a yes permits.
+type candidate struct {
+	request cedar.Request
+	bounded bool // to types
+	types   []reading.Type
+}
+
+// ask puts every candidate: what any of them permits is permitted.
+func (q Question) ask(policies cedar.PolicyIterator, entities cedar.EntityMap, request cedar.Request) Decision {
+	var all Decision
+	for _, c := range q.candidates(request) {
+		d := answer(policies, entities, c.request)
+		if d.Allowed && c.bounded {
+			d.Bounded, d.Types = true, c.types
+		}
+		all = all.or(d)
+	}
+	return all
+}
+
+// candidates is one question where no permit counts, and else one for each permit
+// that the principal may have: the owner's for the app, or his grants.
+func (q Question) candidates(request cedar.Request) (all []candidate) {
+	theApp, authorised := q.Owner.Apps[q.Principal.Client]
+	bounded := q.App != OwnApp
+	app := cedar.RecordMap{"kind": cedar.String(q.App)}
+	if bounded && authorised {
+		app["permit"] = cedar.NewRecord(theApp.terms())
+	}
+	add := func(bounded bool, types []reading.Type, grant cedar.RecordMap) {
+		context := cedar.RecordMap{"now": cedar.Long(q.Now.Unix()), "types": typeSet(types), "app": cedar.NewRecord(app)}
+		if grant != nil {
+			context["grant"] = cedar.NewRecord(grant)
+		}
+		request.Context = cedar.NewRecord(context)
+		all = append(all, candidate{request, bounded, types})
+	}
+	switch {
+	case !onData[q.Action], q.Principal.Staff, !bounded && q.Owner.User == q.Principal.User:
+		add(false, nil, nil)
+	case q.Principal.System, q.Owner.User == q.Principal.User:
+		// A permit for something else is none.
+		if types := q.asked(theApp.Types); len(types) > 0 || !authorised {
+			add(true, types, nil)
+		}
+	default:
+		for _, id := range slices.Sorted(maps.Keys(q.Owner.Grants)) {
+			grant := q.Owner.Grants[id]
+			types := q.asked(grant.Types)
+			if bounded {
+				types = slices.DeleteFunc(types, func(t reading.Type) bool { return !slices.Contains(theApp.Types, t) })
+			}
+			if terms := grant.termsFor(q.Principal); terms != nil && len(types) > 0 {
+				add(true, types, terms)
+			}
+		}
+		if len(all) == 0 {
+			add(true, nil, nil) // no grant of his: that this opens nothing is the policies' to say, too
+		}
+	}
+	return all
+}
+
+// termsFor is a grant that a principal has himself or as a member; nil of others.
+func (g Grant) termsFor(p Principal) cedar.RecordMap {
+	terms := g.terms()
+	switch name, organisation := strings.CutPrefix(g.To, OrganisationPrefix); {
+	case organisation && slices.Contains(p.Organisations, name):
+		terms["organisation"] = cedar.NewEntityUID("Organisation", cedar.String(name))
+	case !organisation && g.To != "" && g.To == p.User.String():
+		terms["person"] = cedar.NewEntityUID("User", cedar.String(g.To))
+	default:
+		return nil
+	}
+	return terms
+}
+
+// asked is those of a permit's types that the action is about, a copy.
+func (q Question) asked(types []reading.Type) []reading.Type {
+	recordings := q.Action == RecordingsRead || q.Action == RecordingsWrite
+	return slices.DeleteFunc(append([]reading.Type{}, types...), func(t reading.Type) bool {
+		if q.Action == DaysRead { // days count both
+			return false
+		}
+		return (t == Recording) != recordings
+	})
+}
+
+// or is what either of two decisions permits. One that failed denies all.
+func (d Decision) or(o Decision) Decision {
+	switch {
+	case d.Error || o.Error:
+		return Decision{Error: true}
+	case !o.Allowed:
+		return d
+	case !d.Allowed:
+		return o
+	}
+	for _, t := range o.Types {
+		if !slices.Contains(d.Types, t) {
+			d.Types = append(d.Types, t)
+		}
+	}
+	d.Reasons = append(d.Reasons, o.Reasons...)
+	slices.Sort(d.Reasons)
+	d.Reasons = slices.Compact(d.Reasons)
+	return d
+}
+
+// terms puts a permit into the terms of policies/schema.cedarschema.
+func (p Permit) terms() cedar.RecordMap {
+	return cedar.RecordMap{"types": typeSet(p.Types), "read": cedar.Boolean(p.Read), "write": cedar.Boolean(p.Write),
+		"use": cedar.String(p.Use), "from": cedar.Long(p.From.Unix()), "until": cedar.Long(p.Until.Unix())}
+}
+
+func typeSet(types []reading.Type) cedar.Set {
+	values := make([]cedar.Value, len(types))
+	for i, t := range types {
+		values[i] = cedar.String(t.String())
+	}
+	return cedar.NewSet(values...)
+}
+
+// terms puts who asks about what into the terms of policies/schema.cedarschema.
+func (q Question) terms() (cedar.EntityMap, cedar.Request) {
+	p := q.Principal
 	newcomer := cedar.NewEntityUID("Newcomer", cedar.String(IdentityKey(p.Issuer, p.Subject)))
 	principal := cedar.Entity{UID: newcomer}
-	if !p.User.IsZero() {
+	entities := cedar.EntityMap{}
+	switch {
+	case p.Staff:
+		var roles []cedar.Value
+		for _, r := range p.Roles {
+			roles = append(roles, cedar.String(r))
+		}
+		principal.UID = cedar.NewEntityUID("Staff", newcomer.ID)
+		principal.Attributes = cedar.NewRecord(cedar.RecordMap{"roles": cedar.NewSet(roles...)})
+	case p.System:
+		principal.UID = cedar.NewEntityUID("System", cedar.String(p.Client))
+	case !p.User.IsZero():
 		principal.UID = cedar.NewEntityUID("User", cedar.String(p.User.String()))
+		var organisations []cedar.EntityUID
+		for _, name := range p.Organisations {
+			organisations = append(organisations, cedar.NewEntityUID("Organisation", cedar.String(name)))
+		}
+		principal.Parents = cedar.NewEntityUIDSet(organisations...)
 	}
+	owner := q.Owner
 	resource := cedar.Entity{
 		UID:        cedar.NewEntityUID("Vacancy", newcomer.ID),
 		Attributes: cedar.NewRecord(cedar.RecordMap{"seeker": newcomer}),
 	}
-	if !owner.User.IsZero() {
+	switch {
+	case p.Staff:
+		resource = cedar.Entity{UID: cedar.NewEntityUID("Service", "fitvault")}
+	case !owner.User.IsZero():
 		var given []cedar.Value
 		for purpose := range owner.Consents {
-			if owner.Consented(purpose) {
+			if owner.Consented(purpose, q.Now) {
 				given = append(given, cedar.String(purpose))
 			}
 		}
@@ -102,9 +313,10 @@ func question(p Principal, action Action, owner Owner) (cedar.EntityMap, cedar.R
 			}),
 		}
 	}
-	return cedar.EntityMap{principal.UID: principal, resource.UID: resource}, cedar.Request{
+	entities[principal.UID], entities[resource.UID] = principal, resource
+	return entities, cedar.Request{
 		Principal: principal.UID,
-		Action:    cedar.NewEntityUID("Action", cedar.String(action)),
+		Action:    cedar.NewEntityUID("Action", cedar.String(q.Action)),
 		Resource:  resource.UID,
 	}
 }
@@ -130,7 +342,36 @@ func answer(policies cedar.PolicyIterator, entities cedar.EntityMap, request ced
 //go:embed policies/*.cedar
 var policyFiles embed.FS
 
-var policies = load()
+// policies is those that name an action, by action: the others' answer is known,
+// and Cedar would look at each of them. An action that none names is denied.
+var policies = byAction(load())
+
+func byAction(all *cedar.PolicySet) map[Action]*cedar.PolicySet {
+	sets := map[Action]*cedar.PolicySet{}
+	for _, action := range Actions {
+		sets[action] = cedar.NewPolicySet()
+	}
+	for id, policy := range all.All() {
+		for _, action := range actionsOf(policy) {
+			sets[action].Add(id, policy)
+		}
+	}
+	return sets
+}
+
+// actionsOf is the actions that a policy's head names; all where it names none.
+func actionsOf(policy *cedar.Policy) (named []Action) {
+	switch scope := (*ast.Policy)(policy.AST()).Action.(type) {
+	case ast.ScopeTypeEq:
+		return []Action{Action(scope.Entity.ID)}
+	case ast.ScopeTypeInSet:
+		for _, entity := range scope.Entities {
+			named = append(named, Action(entity.ID))
+		}
+		return named
+	}
+	return Actions
+}
 
 // load compiles the policies in the binary. Each has an @id, which audit
 // events repeat; a mistake stops the function before it serves anything.

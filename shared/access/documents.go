@@ -21,7 +21,10 @@ const (
 	AppDocument    = "app"
 )
 
-// State says whether an account or an app may be used at all.
+// Ended is the State of a session that its person has ended.
+const Ended State = "ended"
+
+// State says whether an account, an app or a session may be used at all.
 type State string
 
 const (
@@ -32,8 +35,14 @@ const (
 // Purpose is what a person consents to.
 type Purpose string
 
-// Collection is the consent to collect; giving it for the first time creates the account.
-const Collection Purpose = "collection"
+// The purposes that there is a text for. The first consent to any of them creates
+// the account. Without Sharing grants and apps open nothing; without Research none
+// for that purpose does.
+const (
+	Collection Purpose = "collection"
+	Sharing    Purpose = "sharing"
+	Research   Purpose = "research"
+)
 
 // Consent is what a person last said about a purpose.
 type Consent struct {
@@ -45,7 +54,19 @@ type Consent struct {
 // Caller maps an issuer's subject to a person (id IdentityKey, document "caller").
 type Caller struct {
 	redact.Mark
-	User UserID
+	User          UserID
+	Roles         []Role   // of the staff; sorted
+	Organisations []string // whose member the person is: what they were granted, he has; sorted
+}
+
+// Session is one sign-in of a person with one app (id SessionsKey, document
+// SessionName). It is stored at its first use, because the pool lists none.
+type Session struct {
+	redact.Mark
+	Client   string
+	State    State // Active or Ended
+	SignedIn time.Time
+	Expires  time.Time // when no token of it can be good any more
 }
 
 // Owner is the policy of a person's account (id OwnerKey, document "owner").
@@ -57,6 +78,11 @@ type Owner struct {
 	DataKey  string // id of the current data key pair
 	Consents map[Purpose]Consent
 
+	Grants   map[string]Grant   // by id
+	Apps     map[string]Permit  // by client: the apps that the owner has authorised
+	Trackers map[string]Tracker // by device id
+	Settings Settings
+
 	// Pseudonym is the owner's name in the database: random, a UUID's text, kept
 	// nowhere else and destroyed with the account. "" of an account that was made
 	// before there was a database, until its owner's next word on a consent.
@@ -64,16 +90,27 @@ type Owner struct {
 }
 
 // Consented reports whether the person's last word on a purpose is yes.
-func (o Owner) Consented(p Purpose) bool { return o.Consents[p].Given }
+func (o Owner) Consented(p Purpose, now time.Time) bool { return o.Consents[p].Given }
 
 // App is a registered OAuth client (id AppKey, document "app").
 type App struct {
 	redact.Mark
 	Client  string
 	State   State
+	Kind    AppKind
 	Scopes  []string            // what its tokens may be used for, in full ("fitvault/readings.read")
 	APIKeys [][sha256.Size]byte // SHA-256 of each of its API keys; several while keys are exchanged
 }
+
+// AppKind says on whose word an app acts.
+type AppKind string
+
+const (
+	OwnApp        AppKind = "own"         // ours: the person who is signed in is enough
+	ThirdPartyApp AppKind = "third-party" // the owner of the data must have authorised it as well
+	SystemApp     AppKind = "system"      // no person is signed in; the owner must have authorised it
+	StaffApp      AppKind = "staff"       // of the staff's pool
+)
 
 // Keys names the documents that one decision needs. A zero member is not read.
 type Keys struct {
@@ -81,25 +118,36 @@ type Keys struct {
 	Issuer, Subject string // the caller's; both or neither
 	User            UserID // the owner's
 	Client          string // the app's
+	Session         string // the caller's, with Issuer and Subject
 }
 
 // Documents are the documents that were found; nil where there is none.
 type Documents struct {
-	Caller *Caller
-	Owner  *Owner
-	App    *App
+	Caller  *Caller
+	Owner   *Owner
+	App     *App
+	Session *Session
 }
 
 // IdentityKey is the `id` of a caller's document: "identity#" and the
 // base64url SHA-256 of issuer and subject, each with its length in front, so
 // that no two pairs run together.
-func IdentityKey(issuer, subject string) string {
+func IdentityKey(issuer, subject string) string { return "identity#" + hashed(issuer, subject) }
+
+// SessionsKey is the `id` of the sessions of an identity.
+func SessionsKey(issuer, subject string) string { return "session#" + hashed(issuer, subject) }
+
+// SessionName is the `document` of a session, and its name in the API: the hash
+// of the token's origin_jti, which itself is nobody's to know.
+func SessionName(originJTI string) string { return hashed(originJTI) }
+
+func hashed(parts ...string) string {
 	h := sha256.New()
-	for _, s := range []string{issuer, subject} {
+	for _, s := range parts {
 		_ = binary.Write(h, binary.BigEndian, uint64(len(s)))
 		h.Write([]byte(s))
 	}
-	return "identity#" + base64.RawURLEncoding.EncodeToString(h.Sum(nil))
+	return base64.RawURLEncoding.EncodeToString(h.Sum(nil))
 }
 
 // OwnerKey is the `id` of an owner's document.
@@ -116,13 +164,16 @@ var (
 // ValidClient reports whether s can be a client id of a user pool.
 func ValidClient(s string) bool { return clientGrammar.MatchString(s) }
 
-// DecodeApp makes an App of its stored attributes `state`, `scopes` and
+// DecodeApp makes an App of its stored attributes `state`, `kind`, `scopes` and
 // `api_keys` (lower-case hex SHA-256). A document that breaks its own grammar
 // is an Internal fault: it opens nothing.
-func DecodeApp(client, state string, scopes, apiKeys []string) (App, error) {
-	app := App{Client: client, State: State(state), Scopes: slices.Clone(scopes)}
+func DecodeApp(client, state, kind string, scopes, apiKeys []string) (App, error) {
+	app := App{Client: client, State: State(state), Kind: AppKind(kind), Scopes: slices.Clone(scopes)}
 	if !ValidClient(client) || (app.State != Active && app.State != Off) {
 		return App{}, fault.New(fault.Internal, "app document: client or state")
+	}
+	if !slices.Contains([]AppKind{OwnApp, ThirdPartyApp, SystemApp, StaffApp}, app.Kind) {
+		return App{}, fault.New(fault.Internal, "app document: kind")
 	}
 	for _, s := range scopes {
 		if !scopeGrammar.MatchString(s) {

@@ -1,6 +1,7 @@
 package access_test
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
@@ -30,13 +31,13 @@ func TestKeys(t *testing.T) {
 }
 
 func TestDecodeApp(t *testing.T) {
-	app, err := access.DecodeApp("client_1", "active", []string{"fitvault/readings.read"}, []string{digest("one"), digest("two")})
+	app, err := access.DecodeApp("client_1", "active", "own", []string{"fitvault/readings.read"}, []string{digest("one"), digest("two")})
 	require.NoError(t, err)
 	require.Equal(t, access.Active, app.State)
 	require.Equal(t, []string{"fitvault/readings.read"}, app.Scopes)
 	require.Equal(t, [][32]byte{sha256.Sum256([]byte("one")), sha256.Sum256([]byte("two"))}, app.APIKeys)
 
-	off, err := access.DecodeApp("client", "off", nil, nil)
+	off, err := access.DecodeApp("client", "off", "third-party", nil, nil)
 	require.NoError(t, err)
 	require.Equal(t, access.Off, off.State)
 }
@@ -46,24 +47,26 @@ func TestDecodeAppRefuses(t *testing.T) {
 	tests := []struct {
 		name, client, state string
 		scopes, keys        []string
+		kind                string
 	}{
-		{"no client", "", "active", nil, nil},
-		{"a client with a slash", "a/b", "active", nil, nil},
-		{"a long client", strings.Repeat("a", 129), "active", nil, nil},
-		{"no state", "a", "", nil, nil},
-		{"a made-up state", "a", "Active", nil, nil},
-		{"a scope with a space", "a", "active", []string{"x y"}, nil},
-		{"an empty scope", "a", "active", []string{""}, nil},
-		{"a key in clear", "a", "active", nil, []string{"one"}},
-		{"an empty key", "a", "active", nil, []string{""}},
-		{"a short digest", "a", "active", nil, []string{good[:62]}},
-		{"a long digest", "a", "active", nil, []string{good + "00"}},
-		{"a digest that is not hex", "a", "active", nil, []string{"g" + good[1:]}},
-		{"a digest in capitals", "a", "active", nil, []string{strings.ToUpper(good)}},
+		{"no client", "", "active", nil, nil, ""},
+		{"a client with a slash", "a/b", "active", nil, nil, ""},
+		{"a long client", strings.Repeat("a", 129), "active", nil, nil, ""},
+		{"no state", "a", "", nil, nil, ""},
+		{"a made-up state", "a", "Active", nil, nil, ""},
+		{"a scope with a space", "a", "active", []string{"x y"}, nil, ""},
+		{"an empty scope", "a", "active", []string{""}, nil, ""},
+		{"a key in clear", "a", "active", nil, []string{"one"}, ""},
+		{"an empty key", "a", "active", nil, []string{""}, ""},
+		{"a short digest", "a", "active", nil, []string{good[:62]}, ""},
+		{"a long digest", "a", "active", nil, []string{good + "00"}, ""},
+		{"a digest that is not hex", "a", "active", nil, []string{"g" + good[1:]}, ""},
+		{"a digest in capitals", "a", "active", nil, []string{strings.ToUpper(good)}, ""},
+		{"a made-up kind", "a", "active", nil, nil, "mine"},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
-			app, err := access.DecodeApp(test.client, test.state, test.scopes, test.keys)
+			app, err := access.DecodeApp(test.client, test.state, cmp.Or(test.kind, "own"), test.scopes, test.keys)
 			require.Error(t, err)
 			require.Equal(t, fault.Internal, fault.KindOf(err))
 			require.Zero(t, app)
@@ -72,7 +75,7 @@ func TestDecodeAppRefuses(t *testing.T) {
 }
 
 func TestHasAPIKey(t *testing.T) {
-	app, err := access.DecodeApp("a", "active", nil, []string{digest("one"), digest("two")})
+	app, err := access.DecodeApp("a", "active", "own", nil, []string{digest("one"), digest("two")})
 	require.NoError(t, err)
 	require.True(t, app.HasAPIKey("one"))
 	require.True(t, app.HasAPIKey("two"), "two keys while they are exchanged")
@@ -82,7 +85,7 @@ func TestHasAPIKey(t *testing.T) {
 	require.False(t, access.App{}.HasAPIKey(""), "an app without keys is opened by none")
 	require.False(t, access.App{APIKeys: [][32]byte{{}}}.HasAPIKey(""))
 
-	twice, err := access.DecodeApp("a", "active", nil, []string{digest("one"), digest("one")})
+	twice, err := access.DecodeApp("a", "active", "own", nil, []string{digest("one"), digest("one")})
 	require.NoError(t, err)
 	require.True(t, twice.HasAPIKey("one"), "stored twice by mistake")
 }

@@ -3,6 +3,7 @@ package dynamo
 import (
 	"context"
 	"errors"
+	"slices"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -12,6 +13,7 @@ import (
 	"fitvault/shared/access"
 	"fitvault/shared/fault"
 	"fitvault/shared/keyring"
+	"fitvault/shared/reading"
 )
 
 // ErrConflict is returned where somebody else was first.
@@ -23,6 +25,9 @@ func (t Tables) Read(ctx context.Context, keys access.Keys) (access.Documents, e
 	want := func(id, document string) { wanted = append(wanted, item{"id": text(id), "document": text(document)}) }
 	if keys.Subject != "" {
 		want(access.IdentityKey(keys.Issuer, keys.Subject), access.CallerDocument)
+		if keys.Session != "" {
+			want(access.SessionsKey(keys.Issuer, keys.Subject), keys.Session)
+		}
 	}
 	if !keys.User.IsZero() {
 		want(access.OwnerKey(keys.User), access.OwnerDocument)
@@ -46,11 +51,11 @@ func (t Tables) Read(ctx context.Context, keys access.Keys) (access.Documents, e
 	for _, i := range out.Responses[t.Accounts] {
 		switch getText(i, "document") {
 		case access.CallerDocument:
-			user, err := access.ParseUserID(getText(i, "user"))
+			caller, err := decodeCaller(i)
 			if err != nil {
-				return access.Documents{}, fault.New(fault.Internal, "caller document is not readable")
+				return access.Documents{}, err
 			}
-			docs.Caller = &access.Caller{User: user}
+			docs.Caller = &caller
 		case access.OwnerDocument:
 			owner, err := decodeOwner(keys.User, i)
 			if err != nil {
@@ -58,14 +63,72 @@ func (t Tables) Read(ctx context.Context, keys access.Keys) (access.Documents, e
 			}
 			docs.Owner = &owner
 		case access.AppDocument:
-			app, err := access.DecodeApp(keys.Client, getText(i, "state"), getSet(i, "scopes"), getSet(i, "api_keys"))
+			app, err := access.DecodeApp(keys.Client, getText(i, "state"), getText(i, "kind"), getSet(i, "scopes"), getSet(i, "api_keys"))
 			if err != nil {
 				return access.Documents{}, err
 			}
 			docs.App = &app
+		case keys.Session:
+			session, err := decodeSession(i)
+			if err != nil {
+				return access.Documents{}, err
+			}
+			docs.Session = &session
 		}
 	}
 	return docs, nil
+}
+
+func decodeCaller(i item) (access.Caller, error) {
+	user, err := access.ParseUserID(getText(i, "user"))
+	caller := access.Caller{User: user, Organisations: getSet(i, "organisations")}
+	for _, role := range getSet(i, "roles") {
+		caller.Roles = append(caller.Roles, access.Role(role))
+	}
+	slices.Sort(caller.Roles)
+	slices.Sort(caller.Organisations)
+	for _, name := range caller.Organisations {
+		if !access.ValidOrganisation(name) {
+			return access.Caller{}, fault.New(fault.Internal, "caller document is not readable")
+		}
+	}
+	if err != nil || access.CheckRoles(caller.Roles) != nil {
+		return access.Caller{}, fault.New(fault.Internal, "caller document is not readable")
+	}
+	return caller, nil
+}
+
+func decodeSession(i item) (access.Session, error) {
+	s := access.Session{Client: getText(i, "client"), State: access.State(getText(i, "state"))}
+	signedIn, ok1 := getNumber(i, "signed_in")
+	expires, ok2 := getNumber(i, "expires")
+	if !ok1 || !ok2 || s.Client == "" || s.State != access.Active && s.State != access.Ended {
+		return access.Session{}, fault.New(fault.Internal, "session is not readable")
+	}
+	s.SignedIn, s.Expires = time.Unix(signedIn, 0).UTC(), time.Unix(expires, 0).UTC()
+	return s, nil
+}
+
+// BeginSession stores a session at its first use. Of any number at once one is
+// stored; one that is there already stays, and is returned.
+func (t Tables) BeginSession(ctx context.Context, issuer, subject, name string, s access.Session) (access.Session, error) {
+	_, err := t.Client.PutItem(ctx, &dynamodb.PutItemInput{
+		TableName: aws.String(t.Accounts),
+		Item: item{"id": text(access.SessionsKey(issuer, subject)), "document": text(name), "client": text(s.Client), "state": text(string(s.State)),
+			"signed_in": number(s.SignedIn.Unix()), "expires": number(s.Expires.Unix())},
+		ConditionExpression: aws.String("attribute_not_exists(id)"),
+	})
+	if conflicted(err) {
+		found, err := t.Read(ctx, access.Keys{Issuer: issuer, Subject: subject, Session: name})
+		if err != nil || found.Session == nil {
+			return access.Session{}, fault.Wrap(fault.Unavailable, "session cannot be read", err)
+		}
+		return *found.Session, nil
+	}
+	if err != nil {
+		return access.Session{}, fault.Wrap(fault.Unavailable, "session cannot be stored", err)
+	}
+	return s, nil
 }
 
 func decodeOwner(user access.UserID, i item) (access.Owner, error) {
@@ -88,7 +151,99 @@ func decodeOwner(user access.UserID, i item) (access.Owner, error) {
 		}
 		owner.Consents[access.Purpose(purpose)] = access.Consent{Version: getText(c.Value, "version"), Given: given.Value, Time: time.Unix(0, nanos).UTC()}
 	}
+	var err1, err2, err3 error
+	owner.Grants, err1 = decodeMap(i, "grants", func(m item) (access.Grant, error) {
+		p, err := decodePermit(m)
+		return access.Grant{Permit: p, To: getText(m, "to")}, err
+	})
+	owner.Apps, err2 = decodeMap(i, "apps", decodePermit)
+	owner.Trackers, err3 = decodeMap(i, "trackers", func(m item) (access.Tracker, error) {
+		since, ok := getNumber(m, "since")
+		tracker := access.Tracker{Pairing: getText(m, "pairing"), Key: getBytes(m, "key"), Name: getText(m, "name"),
+			State: access.State(getText(m, "state")), Since: time.Unix(since, 0).UTC()}
+		if !ok || tracker.Pairing == "" || len(tracker.Key) != 33 || tracker.State == "" {
+			return access.Tracker{}, broken
+		}
+		return tracker, nil
+	})
+	if settings, ok := i["settings"].(*types.AttributeValueMemberM); ok {
+		signed, _ := settings.Value["signed"].(*types.AttributeValueMemberBOOL)
+		owner.Settings.Signed = signed != nil && signed.Value
+		var err error
+		if owner.Settings.Sealed, err = decodeTypes(settings.Value, "sealed"); err != nil || signed == nil {
+			return access.Owner{}, broken
+		}
+	} else if i["settings"] != nil {
+		return access.Owner{}, broken
+	}
+	if errors.Join(err1, err2, err3) != nil {
+		return access.Owner{}, broken
+	}
 	return owner, nil
+}
+
+// decodeMap reads a map of maps; nil where there is none, or nothing in it.
+func decodeMap[V any](i item, name string, decode func(item) (V, error)) (map[string]V, error) {
+	all, ok := i[name].(*types.AttributeValueMemberM)
+	if !ok && i[name] != nil {
+		return nil, errShape
+	}
+	if !ok || len(all.Value) == 0 {
+		return nil, nil
+	}
+	decoded := make(map[string]V, len(all.Value))
+	for key, v := range all.Value {
+		m, ok := v.(*types.AttributeValueMemberM)
+		if !ok {
+			return nil, errShape
+		}
+		var err error
+		if decoded[key], err = decode(m.Value); err != nil {
+			return nil, err
+		}
+	}
+	return decoded, nil
+}
+
+// decodeTypes reads a set of types, sorted; nil where there is none.
+func decodeTypes(i item, name string) ([]reading.Type, error) {
+	set := slices.Clone(getSet(i, name))
+	slices.Sort(set)
+	var all []reading.Type
+	for _, s := range set {
+		t, err := reading.ParseType(s)
+		if err != nil {
+			return nil, errShape
+		}
+		all = append(all, t)
+	}
+	return all, nil
+}
+
+func encodeTypes(all []reading.Type) types.AttributeValue {
+	set := make([]string, len(all))
+	for i, t := range all {
+		set[i] = t.String()
+	}
+	return &types.AttributeValueMemberSS{Value: set}
+}
+
+func encodePermit(p access.Permit) item {
+	return item{"types": encodeTypes(p.Types), "read": &types.AttributeValueMemberBOOL{Value: p.Read}, "write": &types.AttributeValueMemberBOOL{Value: p.Write},
+		"use": text(string(p.Use)), "from": number(p.From.Unix()), "until": number(p.Until.Unix())}
+}
+
+func decodePermit(m item) (access.Permit, error) {
+	read, ok1 := m["read"].(*types.AttributeValueMemberBOOL)
+	write, ok2 := m["write"].(*types.AttributeValueMemberBOOL)
+	from, ok3 := getNumber(m, "from")
+	until, ok4 := getNumber(m, "until")
+	of, err := decodeTypes(m, "types")
+	if !ok1 || !ok2 || !ok3 || !ok4 || err != nil {
+		return access.Permit{}, errShape
+	}
+	return access.NewPermit(access.Permit{Types: of, Read: read.Value, Write: write.Value, Use: access.Use(getText(m, "use")),
+		From: time.Unix(from, 0), Until: time.Unix(until, 0)})
 }
 
 func encodeConsent(c access.Consent) types.AttributeValue {

@@ -44,6 +44,7 @@ type Route struct {
 	Scope    string // in full, "fitvault/readings.write": the token and the app's document must both have it
 	Action   access.Action
 	Query    []Parameter // all that may be in the query; anything else is 400
+	Staff    bool        // for the staff's pool, and on nobody's account
 	Types    []string    // media types of the body; anything else is 415. Empty: the body has no type
 	MaxBody  int         // bytes after base64; more is 413
 	Handle   Handler
