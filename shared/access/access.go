@@ -7,6 +7,7 @@ package access
 import (
 	"embed"
 	"slices"
+	"time"
 
 	"github.com/cedar-policy/cedar-go"
 
@@ -30,13 +31,17 @@ const (
 // Actions is every action that a policy may name.
 var Actions = []Action{ReadingsWrite, ReadingsRead, RecordingsWrite, RecordingsRead, DaysRead, ConsentsRead, ConsentsWrite}
 
-// Principal is who asks: a person by way of an app, both proved by one token.
+// Principal is who asks: a person by way of an app, both proved by one token, or
+// a system by itself.
 type Principal struct {
 	redact.Mark
-	User            UserID // nobody before enrolment
+	User            UserID // nobody before enrolment; of a system never anybody
 	Issuer, Subject string
 	Client          string
-	Scopes          []string // those of the token that the app's document has too
+	System          bool      // client credentials: Subject is Client, and there is no person and no session
+	Session         string    // origin_jti: the sign-in that the token comes from, kept over refreshing
+	AuthTime        time.Time // of that sign-in, as the pool says
+	Scopes          []string  // those of the token that the app's document has too
 }
 
 // Decision is the answer to one question.

@@ -21,8 +21,6 @@ import (
 	"slices"
 	"time"
 
-	"github.com/golang-jwt/jwt/v5"
-
 	"fitvault/shared/access"
 	"fitvault/shared/auditlog"
 	"fitvault/shared/redact"
@@ -42,6 +40,7 @@ type Route struct {
 	Method   string // "GET", "POST", "PUT"
 	Resource string // API Gateway's template without the stage, with {user}: "/users/{user}/readings"
 	Scope    string // in full, "fitvault/readings.write": the token and the app's document must both have it
+	Staff    bool   // takes tokens of the staff's pool only; any other route those of the people's pool only
 	Action   access.Action
 	Query    []Parameter // all that may be in the query; anything else is 400
 	Types    []string    // media types of the body; anything else is 415. Empty: the body has no type
@@ -60,16 +59,19 @@ type Parameter struct {
 // BinaryMediaTypes; JSON, which comes in as base64 too, is answered as text.
 var binaryTypes = []string{"application/vnd.garmin.tcx+xml", "application/vnd.garmin.tcx+xml+gzip", "application/gpx+xml", "application/gpx+xml+gzip"}
 
-// Config is what a Guard needs; every member is required.
+// Config is what a Guard needs. Every member is required, of the two pools
+// those of whose kind there is a route.
 type Config struct {
-	Function  string // name in logs and audit events
-	Issuer    string // exact `iss` of the user pool
-	Keys      TokenKeys
-	Documents Documents
-	Audit     auditlog.Writer
-	Log       *slog.Logger
-	Now       func() time.Time
-	Rand      io.Reader
+	Function    string    // name in logs and audit events
+	Issuer      string    // exact `iss` of the people's pool
+	Keys        TokenKeys // of the people's pool alone: a key vouches for its own issuer only
+	StaffIssuer string
+	StaffKeys   TokenKeys
+	Documents   Documents
+	Audit       auditlog.Writer
+	Log         *slog.Logger
+	Now         func() time.Time
+	Rand        io.Reader
 }
 
 // Documents reads the documents of one decision.
@@ -82,7 +84,7 @@ type Documents interface {
 	Read(context.Context, access.Keys) (access.Documents, error)
 }
 
-// TokenKeys gives the user pool's public keys by key id; ErrUnknownKey where
+// TokenKeys gives a user pool's public keys by key id; ErrUnknownKey where
 // the pool has no such key, any other error where the keys cannot be had.
 // It fetches nothing on behalf of a token: a made-up key id costs nothing.
 type TokenKeys interface {
@@ -137,6 +139,7 @@ func (c *Call) Body() []byte { return c.body }
 
 type route struct {
 	Route
+	pool       *pool    // whose tokens it takes
 	parameters []string // names in Resource, without user
 }
 
@@ -145,7 +148,8 @@ type route struct {
 type Guard struct {
 	config Config
 	routes map[string]*route // by method, space, resource
-	tokens *jwt.Parser
+	people pool
+	staff  pool
 }
 
 var templateParameter = regexp.MustCompile(`\{([^}]*)\}`)
@@ -153,13 +157,27 @@ var templateParameter = regexp.MustCompile(`\{([^}]*)\}`)
 // New makes a guard. It panics where a part or a route is not complete: a
 // function that is wired wrongly must not start.
 func New(config Config, routes ...Route) *Guard {
-	if config.Function == "" || config.Issuer == "" || config.Keys == nil || config.Documents == nil ||
-		config.Audit == nil || config.Log == nil || config.Now == nil || config.Rand == nil {
+	if config.Function == "" || config.Documents == nil || config.Audit == nil || config.Log == nil ||
+		config.Now == nil || config.Rand == nil {
 		panic("edge: incomplete config")
 	}
-	g := &Guard{config: config, routes: map[string]*route{}, tokens: newTokenParser(config.Issuer, config.Now)}
+	if config.Issuer == config.StaffIssuer {
+		panic("edge: no user pool, or one for both people and staff")
+	}
+	g := &Guard{
+		config: config, routes: map[string]*route{},
+		people: pool{newTokenParser(config.Issuer, config.Now), config.Keys},
+		staff:  pool{newTokenParser(config.StaffIssuer, config.Now), config.StaffKeys},
+	}
 	for _, r := range routes {
-		added := &route{Route: r}
+		added := &route{Route: r, pool: &g.people}
+		issuer := config.Issuer
+		if r.Staff {
+			added.pool, issuer = &g.staff, config.StaffIssuer
+		}
+		if issuer == "" || added.pool.keys == nil {
+			panic("edge: no user pool for route " + r.Resource)
+		}
 		named := false
 		for _, match := range templateParameter.FindAllStringSubmatch(r.Resource, -1) {
 			if match[1] == "user" {

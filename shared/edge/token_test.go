@@ -13,13 +13,16 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"encoding/pem"
+	"net/http"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/aws/aws-lambda-go/events"
 	"github.com/golang-jwt/jwt/v5"
 	"github.com/stretchr/testify/require"
 
+	"fitvault/shared/access"
 	"fitvault/shared/edge"
 	"fitvault/shared/edge/edgetest"
 	"fitvault/shared/fault"
@@ -189,6 +192,20 @@ func TestTokens(t *testing.T) {
 		"subject a number":               "Bearer " + with("sub", 1),
 		"subject too long":               "Bearer " + with("sub", strings.Repeat("a", 256)),
 		"scope a list":                   "Bearer " + with("scope", []string{writeScope}),
+		"of the staff's pool":            "Bearer " + edgetest.SignStaff(w.StaffClaims("ada")),
+		"staff's key, people's issuer":   "Bearer " + edgetest.SignStaff(claims(nil)),
+		"staff's issuer, people's key":   "Bearer " + edgetest.Sign(w.StaffClaims("ada")),
+		"a person without a session":     "Bearer " + without("origin_jti"),
+		"session empty":                  "Bearer " + with("origin_jti", ""),
+		"session with a space":           "Bearer " + with("origin_jti", "a b"),
+		"session too long":               "Bearer " + with("origin_jti", strings.Repeat("a", 256)),
+		"session a number":               "Bearer " + with("origin_jti", 1),
+		"no time of sign-in":             "Bearer " + without("auth_time"),
+		"time of sign-in a text":         "Bearer " + with("auth_time", "now"),
+		"no user name":                   "Bearer " + without("username"),
+		"no user name and no session":    "Bearer " + edgetest.Sign(claims(func(c jwt.MapClaims) { delete(c, "username"); delete(c, "origin_jti") })),
+		"a person named as the client":   "Bearer " + with("sub", edgetest.Client),
+		"a system with a session":        "Bearer " + edgetest.Sign(claims(func(c jwt.MapClaims) { delete(c, "username"); c["sub"] = edgetest.Client })),
 	}
 	for name, authorization := range bad {
 		t.Run(name, func(t *testing.T) {
@@ -226,6 +243,51 @@ func TestTokens(t *testing.T) {
 			require.Equal(t, edgetest.Client, call.Principal.Client)
 		})
 	}
+}
+
+// TestPools: each route takes the tokens of one pool, and of the staff's no system.
+func TestPools(t *testing.T) {
+	w := newWorld(t)
+	w.guard = edge.New(w.Config("test"),
+		edge.Route{Method: "GET", Resource: readings, Scope: readScope, Action: "readings.read", Staff: true, Handle: func(rw http.ResponseWriter, r *http.Request, c *edge.Call) error {
+			w.calls = append(w.calls, c)
+			return good(rw, r, c)
+		}})
+	w.Accounts.PutCaller(edgetest.StaffIssuer, "ada", access.Caller{User: w.Ada})
+	with := func(token string) events.APIGatewayProxyRequest {
+		e := w.get()
+		edgetest.SetHeader(&e, "Authorization", "Bearer "+token)
+		return e
+	}
+	call := w.allowed(t, with(edgetest.SignStaff(w.StaffClaims("ada"))))
+	require.Equal(t, edgetest.StaffIssuer, call.Principal.Issuer)
+	require.False(t, call.Principal.System)
+
+	system := w.SystemClaims(edgetest.Client)
+	system["iss"] = edgetest.StaffIssuer
+	for name, token := range map[string]string{
+		"of the people's pool":         edgetest.Sign(w.Claims("ada")),
+		"people's key, staff's issuer": edgetest.Sign(w.StaffClaims("ada")),
+		"staff's key, people's issuer": edgetest.SignStaff(w.Claims("ada")),
+		"a system":                     edgetest.SignStaff(system),
+	} {
+		t.Run(name, func(t *testing.T) { w.refused(t, with(token), fault.Unauthenticated) })
+	}
+}
+
+// TestWhoATokenNames: a person with a session, or a system without one.
+func TestWhoATokenNames(t *testing.T) {
+	w := newWorld(t)
+	person := w.allowed(t, w.get()).Principal
+	require.False(t, person.System)
+	require.Equal(t, "session-of-ada", person.Session)
+	require.Equal(t, w.Time.Add(-time.Hour), person.AuthTime)
+
+	w.Accounts.PutCaller(edgetest.Issuer, edgetest.Client, access.Caller{User: w.Ada})
+	e := w.get()
+	edgetest.SetHeader(&e, "Authorization", "Bearer "+edgetest.Sign(w.SystemClaims(edgetest.Client)))
+	w.do(t, e) // whether it may is for the policies to say
+	require.Len(t, w.Accounts.Reads, 4, "it was known")
 }
 
 func TestAuthorizationGivenTwice(t *testing.T) {
