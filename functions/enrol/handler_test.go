@@ -380,7 +380,7 @@ func TestRefusals(t *testing.T) {
 				w := newWorld(t)
 				require.Equal(t, test.items, w.refused(t, w.put(subject, test.body), test.kind))
 				w.requireNothingNew(t)
-				require.True(t, w.accounts.Owners()[0].Consented(access.Collection))
+				require.True(t, w.accounts.Owners()[0].Consented(access.Collection, w.Time))
 				require.Len(t, w.Audit.Events(), 1)
 				require.Equal(t, auditlog.Refused, w.Audit.Events()[0].Outcome)
 			}
@@ -418,7 +418,7 @@ func TestRefusals(t *testing.T) {
 		w.accounts.Put("", "", access.Documents{Owner: &owner})
 		w.refused(t, w.put("ada", no), fault.Forbidden)
 		w.refused(t, w.get("ada"), fault.Forbidden)
-		require.True(t, w.accounts.Owners()[0].Consented(access.Collection))
+		require.True(t, w.accounts.Owners()[0].Consented(access.Collection, w.Time))
 	})
 }
 

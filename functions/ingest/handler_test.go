@@ -175,11 +175,11 @@ func TestRetries(t *testing.T) {
 	t.Run("a key belongs to its client", func(t *testing.T) {
 		const partner, partnersKey = "8partner", "partner-key-0123456789"
 		digest := sha256.Sum256([]byte(partnersKey))
-		app, err := access.DecodeApp(partner, "active", []string{scopeWrite}, []string{hex.EncodeToString(digest[:])})
+		app, err := access.DecodeApp(partner, "active", "own", []string{scopeWrite}, []string{hex.EncodeToString(digest[:])})
 		require.NoError(t, err)
 		w.Accounts.Put(access.Documents{App: &app})
 		claims := w.Claims("ada")
-		claims["client_id"] = partner
+		claims["client_id"], claims["origin_jti"] = partner, "session-of-partner"
 		e := w.post(readings, other, "Idempotency-Key", "monday", "Authorization", "Bearer "+edgetest.Sign(claims), "x-api-key", partnersKey)
 		require.Equal(t, 200, w.do(t, e).StatusCode)
 		require.Len(t, w.manifests.All(), 4)

@@ -27,7 +27,7 @@ func TestTokens(t *testing.T) {
 	}
 	const partner, partnersKey = "8partner", "partner-key-0123456789"
 	digest := sha256.Sum256([]byte(partnersKey))
-	app, err := access.DecodeApp(partner, "active", []string{scopeRead}, []string{hex.EncodeToString(digest[:])})
+	app, err := access.DecodeApp(partner, "active", "own", []string{scopeRead}, []string{hex.EncodeToString(digest[:])})
 	require.NoError(t, err)
 	w.Accounts.Put(access.Documents{App: &app})
 
@@ -69,7 +69,7 @@ func TestTokens(t *testing.T) {
 	}
 	byPartner := func(e eventOf) eventOf {
 		claims := w.Claims("ada")
-		claims["client_id"] = partner
+		claims["client_id"], claims["origin_jti"] = partner, "session-of-partner"
 		edgetest.SetHeader(&e, "Authorization", "Bearer "+edgetest.Sign(claims))
 		edgetest.SetHeader(&e, "x-api-key", partnersKey)
 		return e

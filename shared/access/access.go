@@ -61,12 +61,12 @@ type Principal struct {
 	Issuer, Subject string
 	Client          string
 	Scopes          []string // those of the token that the app's document has too
-	System          bool     // nobody is signed in
+	System          bool     // client credentials: Subject is Client, nobody is signed in
 	Staff           bool     // of the staff's pool
 	Roles           []Role
 	Organisations   []string
-	Session         string // SessionName of the token's origin_jti; "" of a system
-	SignedIn        time.Time
+	Session         string    // origin_jti: the sign-in that the token comes from, kept over refreshing; "" of a system
+	AuthTime        time.Time // of that sign-in, as the pool says
 }
 
 // Question is one question: may Principal, by way of an app of this kind, do

@@ -81,18 +81,30 @@ func (a AWS) Parameter(name string) params.Parameter {
 	return params.Parameter{Client: ssm.NewFromConfig(a.config), Name: name}
 }
 
-// Edge is the guard's configuration of a function behind the API.
+// Edge is the guard's configuration of a function behind the API. A function
+// has the settings of the user pools whose tokens its routes take.
 func (a AWS) Edge(function string, tables dynamo.Tables) edge.Config {
-	return edge.Config{
+	c := edge.Config{
 		Function:  function,
-		Issuer:    Env("TOKEN_ISSUER"),
-		Keys:      edge.NewStoredKeys(a.Parameter(Env("TOKEN_KEYS_PARAMETER")), time.Now),
 		Documents: tables,
+		Sessions:  tables,
 		Audit:     tables,
 		Log:       Log(),
 		Now:       time.Now,
 		Rand:      rand.Reader,
 	}
+	staff := os.Getenv("STAFF_TOKEN_ISSUER") != ""
+	if staff {
+		c.StaffIssuer, c.StaffKeys = Env("STAFF_TOKEN_ISSUER"), a.tokenKeys("STAFF_TOKEN_KEYS_PARAMETER")
+	}
+	if !staff || os.Getenv("TOKEN_ISSUER") != "" {
+		c.Issuer, c.Keys = Env("TOKEN_ISSUER"), a.tokenKeys("TOKEN_KEYS_PARAMETER")
+	}
+	return c
+}
+
+func (a AWS) tokenKeys(parameter string) edge.TokenKeys {
+	return edge.NewStoredKeys(a.Parameter(Env(parameter)), time.Now)
 }
 
 // Ring is the keyring of a function, on the keys that its role may use.

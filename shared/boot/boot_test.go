@@ -70,6 +70,17 @@ func TestWiring(t *testing.T) {
 	config := aws.Edge("readings", tables)
 	require.NotPanics(t, func() { edge.New(config) })
 	require.Equal(t, [2]string{"readings", "https://issuer"}, [2]string{config.Function, config.Issuer})
+	require.Nil(t, config.StaffKeys)
+
+	t.Setenv("STAFF_TOKEN_ISSUER", "https://staff")
+	t.Setenv("STAFF_TOKEN_KEYS_PARAMETER", "/fitvault/staff-token-keys")
+	config = aws.Edge("devices", tables)
+	require.Equal(t, [2]string{"https://issuer", "https://staff"}, [2]string{config.Issuer, config.StaffIssuer})
+	require.NotNil(t, config.StaffKeys)
+	t.Setenv("TOKEN_ISSUER", "")
+	config = aws.Edge("admin", tables)
+	require.Equal(t, [2]string{"", "https://staff"}, [2]string{config.Issuer, config.StaffIssuer})
+	require.Nil(t, config.Keys, "no people's tokens where no route takes them")
 
 	keys := aws.Keys(map[string]string{"data": "arn"})
 	require.IsType(t, kmskeys.Keys{}, keys)

@@ -73,7 +73,8 @@ func TestDocumentsContract(t *testing.T) {
 	tables := deployed(t)
 	edgetest.Documents(t, tables, func(t *testing.T, issuer, subject string, d access.Documents) {
 		if d.Caller != nil {
-			put(t, tables, tables.Accounts, map[string]any{"id": access.IdentityKey(issuer, subject), "document": "caller", "user": d.Caller.User.String()})
+			put(t, tables, tables.Accounts, map[string]any{"id": access.IdentityKey(issuer, subject), "document": "caller", "user": d.Caller.User.String(),
+				"roles": []string{"maker", "administrator"}, "organisations": d.Caller.Organisations})
 		}
 		if d.Owner != nil {
 			consents := map[string]any{}
@@ -81,7 +82,12 @@ func TestDocumentsContract(t *testing.T) {
 				consents[string(purpose)] = map[string]any{"version": c.Version, "given": c.Given, "time": int(c.Time.UnixNano())}
 			}
 			put(t, tables, tables.Accounts, map[string]any{"id": access.OwnerKey(d.Owner.User), "document": "owner",
-				"state": string(d.Owner.State), "data_key": d.Owner.DataKey, "consents": consents})
+				"state": string(d.Owner.State), "data_key": d.Owner.DataKey, "consents": consents,
+				"grants": map[string]any{"g1": permitted(d.Owner.Grants["g1"].Permit, d.Owner.Grants["g1"].To), "g2": permitted(d.Owner.Grants["g2"].Permit, "")},
+				"apps":   map[string]any{"client": permitted(d.Owner.Apps["client"], "")},
+				"trackers": map[string]any{"acme-1": map[string]any{"pairing": "p", "key": make([]byte, 33), "name": "wrist", "state": "active",
+					"since": int(d.Owner.Trackers["acme-1"].Since.Unix())}},
+				"settings": map[string]any{"signed": true, "sealed": []string{"fitvault:recording"}}})
 		}
 		if d.App != nil {
 			var keys []string
@@ -89,9 +95,29 @@ func TestDocumentsContract(t *testing.T) {
 				keys = append(keys, hex.EncodeToString(k[:]))
 			}
 			put(t, tables, tables.Accounts, map[string]any{"id": access.AppKey(d.App.Client), "document": "app",
-				"state": string(d.App.State), "scopes": d.App.Scopes, "api_keys": keys})
+				"state": string(d.App.State), "kind": string(d.App.Kind), "scopes": d.App.Scopes, "api_keys": keys})
 		}
 	})
+}
+
+func TestSessionsContract(t *testing.T) {
+	tables := deployed(t)
+	edgetest.Sessions(t, tables, func(t *testing.T, issuer, subject, name string, s access.Session) {
+		put(t, tables, tables.Accounts, map[string]any{"id": access.SessionsKey(issuer, subject), "document": name,
+			"client": s.Client, "state": string(s.State), "signed_in": int(s.SignedIn.Unix()), "expires": int(s.Expires.Unix())})
+	})
+}
+
+func permitted(p access.Permit, to string) map[string]any {
+	var of []string
+	for _, t := range p.Types {
+		of = append(of, t.String())
+	}
+	m := map[string]any{"types": of, "read": p.Read, "write": p.Write, "use": string(p.Use), "from": int(p.From.Unix()), "until": int(p.Until.Unix())}
+	if to != "" {
+		m["to"] = to
+	}
+	return m
 }
 
 // put writes an item as the documents are described, not as the adapter writes it.

@@ -21,8 +21,6 @@ import (
 	"slices"
 	"time"
 
-	"github.com/golang-jwt/jwt/v5"
-
 	"fitvault/shared/access"
 	"fitvault/shared/auditlog"
 	"fitvault/shared/redact"
@@ -40,11 +38,11 @@ type Handler func(http.ResponseWriter, *http.Request, *Call) error
 // Route is one method on one resource.
 type Route struct {
 	Method   string // "GET", "POST", "PUT"
-	Resource string // API Gateway's template without the stage, with {user}: "/users/{user}/readings"
+	Resource string // API Gateway's template without the stage: "/users/{user}/readings"; without {user} it is on the caller's own account
 	Scope    string // in full, "fitvault/readings.write": the token and the app's document must both have it
+	Staff    bool   // takes tokens of the staff's pool only, and is on nobody's account; any other route those of the people's pool only
 	Action   access.Action
 	Query    []Parameter // all that may be in the query; anything else is 400
-	Staff    bool        // for the staff's pool, and on nobody's account
 	Types    []string    // media types of the body; anything else is 415. Empty: the body has no type
 	MaxBody  int         // bytes after base64; more is 413
 	Handle   Handler
@@ -61,16 +59,20 @@ type Parameter struct {
 // BinaryMediaTypes; JSON, which comes in as base64 too, is answered as text.
 var binaryTypes = []string{"application/vnd.garmin.tcx+xml", "application/vnd.garmin.tcx+xml+gzip", "application/gpx+xml", "application/gpx+xml+gzip"}
 
-// Config is what a Guard needs; every member is required.
+// Config is what a Guard needs. Every member is required, of the two pools
+// those of whose kind there is a route.
 type Config struct {
-	Function  string // name in logs and audit events
-	Issuer    string // exact `iss` of the user pool
-	Keys      TokenKeys
-	Documents Documents
-	Audit     auditlog.Writer
-	Log       *slog.Logger
-	Now       func() time.Time
-	Rand      io.Reader
+	Function    string    // name in logs and audit events
+	Issuer      string    // exact `iss` of the people's pool
+	Keys        TokenKeys // of the people's pool alone: a key vouches for its own issuer only
+	StaffIssuer string
+	StaffKeys   TokenKeys
+	Documents   Documents
+	Sessions    Sessions
+	Audit       auditlog.Writer
+	Log         *slog.Logger
+	Now         func() time.Time
+	Rand        io.Reader
 }
 
 // Documents reads the documents of one decision.
@@ -83,7 +85,15 @@ type Documents interface {
 	Read(context.Context, access.Keys) (access.Documents, error)
 }
 
-// TokenKeys gives the user pool's public keys by key id; ErrUnknownKey where
+// Sessions keeps the sessions of people.
+//
+// BeginSession stores a session at its first use, and returns what is stored under
+// that name: s, or what was there first. It never replaces one.
+type Sessions interface {
+	BeginSession(ctx context.Context, issuer, subject, name string, s access.Session) (access.Session, error)
+}
+
+// TokenKeys gives a user pool's public keys by key id; ErrUnknownKey where
 // the pool has no such key, any other error where the keys cannot be had.
 // It fetches nothing on behalf of a token: a made-up key id costs nothing.
 type TokenKeys interface {
@@ -138,6 +148,8 @@ func (c *Call) Body() []byte { return c.body }
 
 type route struct {
 	Route
+	pool       *pool    // whose tokens it takes
+	named      bool     // Resource names the account
 	parameters []string // names in Resource, without user
 }
 
@@ -146,7 +158,8 @@ type route struct {
 type Guard struct {
 	config Config
 	routes map[string]*route // by method, space, resource
-	tokens *jwt.Parser
+	people pool
+	staff  pool
 }
 
 var templateParameter = regexp.MustCompile(`\{([^}]*)\}`)
@@ -154,23 +167,36 @@ var templateParameter = regexp.MustCompile(`\{([^}]*)\}`)
 // New makes a guard. It panics where a part or a route is not complete: a
 // function that is wired wrongly must not start.
 func New(config Config, routes ...Route) *Guard {
-	if config.Function == "" || config.Issuer == "" || config.Keys == nil || config.Documents == nil ||
-		config.Audit == nil || config.Log == nil || config.Now == nil || config.Rand == nil {
+	if config.Function == "" || config.Documents == nil || config.Sessions == nil || config.Audit == nil || config.Log == nil ||
+		config.Now == nil || config.Rand == nil {
 		panic("edge: incomplete config")
 	}
-	g := &Guard{config: config, routes: map[string]*route{}, tokens: newTokenParser(config.Issuer, config.Now)}
+	if config.Issuer == config.StaffIssuer {
+		panic("edge: no user pool, or one for both people and staff")
+	}
+	g := &Guard{
+		config: config, routes: map[string]*route{},
+		people: pool{newTokenParser(config.Issuer, config.Now), config.Keys},
+		staff:  pool{newTokenParser(config.StaffIssuer, config.Now), config.StaffKeys},
+	}
 	for _, r := range routes {
-		added := &route{Route: r}
-		named := false
+		added := &route{Route: r, pool: &g.people}
+		issuer := config.Issuer
+		if r.Staff {
+			added.pool, issuer = &g.staff, config.StaffIssuer
+		}
+		if issuer == "" || added.pool.keys == nil {
+			panic("edge: no user pool for route " + r.Resource)
+		}
 		for _, match := range templateParameter.FindAllStringSubmatch(r.Resource, -1) {
 			if match[1] == "user" {
-				named = true
+				added.named = true
 			} else {
 				added.parameters = append(added.parameters, match[1])
 			}
 		}
 		name := r.Method + " " + r.Resource
-		if r.Method == "" || !named || r.Scope == "" || !slices.Contains(access.Actions, r.Action) ||
+		if r.Method == "" || added.named && r.Staff || r.Scope == "" || !slices.Contains(access.Actions, r.Action) ||
 			r.MaxBody < 0 || (len(r.Types) > 0) != (r.MaxBody > 0) || r.Handle == nil || g.routes[name] != nil {
 			panic("edge: incomplete or repeated route " + name)
 		}

@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/aws/aws-lambda-go/events"
 	"github.com/awslabs/aws-lambda-go-api-proxy/httpadapter"
@@ -64,37 +65,47 @@ func (g *Guard) serve(ctx context.Context, event events.APIGatewayProxyRequest, 
 	return c.handle(ctx, h)
 }
 
+// sessionLife is how long after the sign-in a token of it can be good: the pool's
+// refresh tokens live for 30 days, the last access token an hour longer.
+const sessionLife = 31 * 24 * time.Hour
+
 // authorize reads the documents that decide, the same ones for an account that
 // exists and for one that does not, and takes the decision.
 func (c *Call) authorize(ctx context.Context, h headers, parameters map[string]string) error {
-	user, _ := pathParameter(parameters, "user")
-	me := user == "me"
+	p := &c.Principal
+	user, me := "", !c.route.named
+	if !me {
+		user, _ = pathParameter(parameters, "user")
+		me = user == "me"
+	}
 	asked, notAnID := access.ParseUserID(user)
 
-	p := &c.Principal
-	documents, err := c.read(ctx, access.Keys{Issuer: p.Issuer, Subject: p.Subject, User: asked, Client: p.Client})
+	keys := access.Keys{User: asked, Client: p.Client}
+	if !p.System {
+		keys.Issuer, keys.Subject, keys.Session = p.Issuer, p.Subject, access.SessionName(p.Session)
+	}
+	documents, err := c.read(ctx, keys)
 	if err != nil {
 		return err
 	}
-	if documents.Caller != nil {
-		p.User = documents.Caller.User
+	if caller := documents.Caller; caller != nil {
+		p.Organisations = caller.Organisations
+		if p.Staff {
+			p.Roles = caller.Roles
+		} else {
+			p.User = caller.User
+		}
 	}
 	c.Owner = access.Owner{User: asked}
 	if me {
 		c.Owner.User = p.User
 	}
-
-	app := documents.App
-	if app == nil || app.Client != p.Client || app.State != access.Active {
-		return fault.New(fault.Unauthenticated, "client without an active app document")
+	app, err := c.admit(documents, h)
+	if err != nil {
+		return err
 	}
-	key, ok := h.single("X-Api-Key")
-	if !ok || len(key) > maxAPIKey || !app.HasAPIKey(key) {
-		return fault.New(fault.Forbidden, "API key missing or not the client's")
-	}
-	p.Scopes = slices.DeleteFunc(p.Scopes, func(s string) bool { return !slices.Contains(app.Scopes, s) })
-	if !slices.Contains(p.Scopes, c.route.Scope) {
-		return fault.New(fault.Forbidden, "scope missing in token or app document")
+	if err := c.session(ctx, keys, documents.Session); err != nil {
+		return err
 	}
 
 	if !me && notAnID != nil {
@@ -111,9 +122,47 @@ func (c *Call) authorize(ctx context.Context, h headers, parameters map[string]s
 		}
 		c.Owner = *documents.Owner
 	}
-	c.Decision = access.Decide(*p, c.route.Action, c.Owner)
+	c.Decision = access.Decide(access.Question{Principal: *p, App: app.Kind, Action: c.route.Action, Owner: c.Owner, Now: c.guard.config.Now()})
 	if !c.Decision.Allowed {
 		return fault.New(c.Decision.Kind, "denied by policy")
+	}
+	return nil
+}
+
+// admit checks the app: its document, its key, and what it may do at all.
+func (c *Call) admit(documents access.Documents, h headers) (access.App, error) {
+	p, app := &c.Principal, documents.App
+	if app == nil || app.Client != p.Client || app.State != access.Active || p.System != (app.Kind == access.SystemApp) || p.Staff != (app.Kind == access.StaffApp) {
+		return access.App{}, fault.New(fault.Unauthenticated, "client without an active app document of its kind")
+	}
+	key, ok := h.single("X-Api-Key")
+	if !ok || len(key) > maxAPIKey || !app.HasAPIKey(key) {
+		return access.App{}, fault.New(fault.Forbidden, "API key missing or not the client's")
+	}
+	p.Scopes = slices.DeleteFunc(p.Scopes, func(s string) bool { return !slices.Contains(app.Scopes, s) })
+	if !slices.Contains(p.Scopes, c.route.Scope) {
+		return access.App{}, fault.New(fault.Forbidden, "scope missing in token or app document")
+	}
+	return *app, nil
+}
+
+// session refuses a session that its person has ended. The pool lists no sessions,
+// so each is stored at its first use: a write once a sign-in.
+func (c *Call) session(ctx context.Context, keys access.Keys, stored *access.Session) error {
+	p := c.Principal
+	if p.System {
+		return nil
+	}
+	if stored == nil {
+		begun, err := c.guard.config.Sessions.BeginSession(ctx, p.Issuer, p.Subject, keys.Session,
+			access.Session{Client: p.Client, State: access.Active, SignedIn: p.AuthTime, Expires: p.AuthTime.Add(sessionLife)})
+		if err != nil {
+			return fault.Wrap(fault.Unavailable, "session cannot be stored", err)
+		}
+		stored = &begun
+	}
+	if stored.State != access.Active || stored.Client != p.Client {
+		return fault.New(fault.Unauthenticated, "session has ended, or is another app's")
 	}
 	return nil
 }

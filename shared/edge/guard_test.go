@@ -27,9 +27,17 @@ func (w *world) app(t *testing.T, client, state string, scopes []string, keys ..
 		sum := sha256.Sum256([]byte(key))
 		digests[i] = hex.EncodeToString(sum[:])
 	}
-	app, err := access.DecodeApp(client, state, scopes, digests)
+	app, err := access.DecodeApp(client, state, "own", scopes, digests)
 	require.NoError(t, err)
 	w.Accounts.Put(access.Documents{App: &app})
+}
+
+// appOf makes the app one of another kind.
+func (w *world) appOf(t *testing.T, kind access.AppKind) {
+	d, err := w.Accounts.Read(t.Context(), access.Keys{Client: edgetest.Client})
+	require.NoError(t, err)
+	d.App.Kind = kind
+	w.Accounts.Put(access.Documents{App: d.App})
 }
 
 // tokenWith gives an event a well signed token with one claim replaced.
@@ -249,7 +257,7 @@ func TestTheDocumentsAreReadInEveryCase(t *testing.T) {
 		e.PathParameters = map[string]string{"user": asked.String()}
 		w.refused(t, e, fault.NotFound)
 		answers = append(answers, w.do(t, e).Body)
-		require.Equal(t, access.Keys{Issuer: edgetest.Issuer, Subject: "ada", User: asked, Client: edgetest.Client}, w.Accounts.Reads[0])
+		require.Equal(t, access.Keys{Issuer: edgetest.Issuer, Subject: "ada", User: asked, Client: edgetest.Client, Session: access.SessionName("session-of-ada")}, w.Accounts.Reads[0])
 		require.Len(t, w.Accounts.Reads, 2, "one for each request")
 	}
 	require.Equal(t, answers[0], answers[1])

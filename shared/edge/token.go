@@ -24,9 +24,12 @@ var subjectGrammar = regexp.MustCompile(`^[!-~]{1,255}$`)
 // claims are those of a Cognito access token.
 type claims struct {
 	jwt.RegisteredClaims
-	TokenUse string `json:"token_use"`
-	ClientID string `json:"client_id"`
-	Scope    string `json:"scope"`
+	TokenUse  string           `json:"token_use"`
+	ClientID  string           `json:"client_id"`
+	Scope     string           `json:"scope"`
+	Username  string           `json:"username"`   // of a person; not in a token by client credentials
+	OriginJTI string           `json:"origin_jti"` // of the sign-in that a person's token comes from, also by refreshing
+	AuthTime  *jwt.NumericDate `json:"auth_time"`  // of that sign-in
 }
 
 // UnmarshalJSON reads names exactly as they are spelt and refuses a claim that
@@ -34,6 +37,12 @@ type claims struct {
 func (c *claims) UnmarshalJSON(b []byte) error {
 	type plain claims
 	return json.Unmarshal(b, (*plain)(c))
+}
+
+// pool is one user pool: its tokens, and the keys that sign them.
+type pool struct {
+	tokens *jwt.Parser
+	keys   TokenKeys
 }
 
 // newTokenParser makes a parser for signed access tokens of one issuer. RS256
@@ -49,7 +58,8 @@ func newTokenParser(issuer string, now func() time.Time) *jwt.Parser {
 	)
 }
 
-// authenticate takes the principal from the token in Authorization.
+// authenticate takes the principal from the token in Authorization, which must
+// be one of the route's pool.
 func (c *Call) authenticate(ctx context.Context, h headers) error {
 	header, _ := h.single("Authorization")
 	scheme, text, _ := strings.Cut(header, " ")
@@ -58,12 +68,12 @@ func (c *Call) authenticate(ctx context.Context, h headers) error {
 	}
 	var found claims
 	var keyError error
-	_, err := c.guard.tokens.ParseWithClaims(text, &found, func(t *jwt.Token) (any, error) {
+	_, err := c.route.pool.tokens.ParseWithClaims(text, &found, func(t *jwt.Token) (any, error) {
 		kid, _ := t.Header["kid"].(string)
 		if _, critical := t.Header["crit"]; critical {
 			return nil, ErrUnknownKey // RFC 7515, section 4.1.11: an extension that is not understood
 		}
-		key, err := c.guard.config.Keys.Key(ctx, kid)
+		key, err := c.route.pool.keys.Key(ctx, kid)
 		if err == nil && key == nil {
 			err = ErrUnknownKey
 		}
@@ -81,10 +91,21 @@ func (c *Call) authenticate(ctx context.Context, h headers) error {
 		!subjectGrammar.MatchString(found.Subject) || !access.ValidClient(found.ClientID) {
 		return fault.New(fault.Unauthenticated, "not an access token with all its claims")
 	}
+	system := found.Username == ""
+	switch {
+	case system && (c.route.Staff || found.Subject != found.ClientID || found.OriginJTI != ""):
+		return fault.New(fault.Unauthenticated, "neither a person's token nor a system's")
+	case !system && (found.Subject == found.ClientID || !subjectGrammar.MatchString(found.OriginJTI) || found.AuthTime == nil):
+		// A client whose tokens cannot be revoked: its sessions could not be ended.
+		return fault.New(fault.Unauthenticated, "person's token without its session")
+	}
 	c.known = true
 	c.Principal = access.Principal{
-		Issuer: found.Issuer, Subject: found.Subject, Client: found.ClientID,
+		Issuer: found.Issuer, Subject: found.Subject, Client: found.ClientID, System: system, Staff: c.route.Staff,
 		Scopes: strings.Fields(found.Scope),
+	}
+	if !system {
+		c.Principal.Session, c.Principal.AuthTime = found.OriginJTI, found.AuthTime.UTC()
 	}
 	return nil
 }

@@ -13,16 +13,21 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"encoding/pem"
+	"errors"
+	"net/http"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/aws/aws-lambda-go/events"
 	"github.com/golang-jwt/jwt/v5"
 	"github.com/stretchr/testify/require"
 
+	"fitvault/shared/access"
 	"fitvault/shared/edge"
 	"fitvault/shared/edge/edgetest"
 	"fitvault/shared/fault"
+	"fitvault/shared/reading"
 )
 
 func b64(s string) string { return base64.RawURLEncoding.EncodeToString([]byte(s)) }
@@ -189,6 +194,20 @@ func TestTokens(t *testing.T) {
 		"subject a number":               "Bearer " + with("sub", 1),
 		"subject too long":               "Bearer " + with("sub", strings.Repeat("a", 256)),
 		"scope a list":                   "Bearer " + with("scope", []string{writeScope}),
+		"of the staff's pool":            "Bearer " + edgetest.SignStaff(w.StaffClaims("ada")),
+		"staff's key, people's issuer":   "Bearer " + edgetest.SignStaff(claims(nil)),
+		"staff's issuer, people's key":   "Bearer " + edgetest.Sign(w.StaffClaims("ada")),
+		"a person without a session":     "Bearer " + without("origin_jti"),
+		"session empty":                  "Bearer " + with("origin_jti", ""),
+		"session with a space":           "Bearer " + with("origin_jti", "a b"),
+		"session too long":               "Bearer " + with("origin_jti", strings.Repeat("a", 256)),
+		"session a number":               "Bearer " + with("origin_jti", 1),
+		"no time of sign-in":             "Bearer " + without("auth_time"),
+		"time of sign-in a text":         "Bearer " + with("auth_time", "now"),
+		"no user name":                   "Bearer " + without("username"),
+		"no user name and no session":    "Bearer " + edgetest.Sign(claims(func(c jwt.MapClaims) { delete(c, "username"); delete(c, "origin_jti") })),
+		"a person named as the client":   "Bearer " + with("sub", edgetest.Client),
+		"a system with a session":        "Bearer " + edgetest.Sign(claims(func(c jwt.MapClaims) { delete(c, "username"); c["sub"] = edgetest.Client })),
 	}
 	for name, authorization := range bad {
 		t.Run(name, func(t *testing.T) {
@@ -226,6 +245,142 @@ func TestTokens(t *testing.T) {
 			require.Equal(t, edgetest.Client, call.Principal.Client)
 		})
 	}
+}
+
+// TestPools: each route takes the tokens of one pool, and of the staff's no system.
+func TestPools(t *testing.T) {
+	w := newWorld(t)
+	w.guard = edge.New(w.Config("test"),
+		edge.Route{Method: "GET", Resource: "/apps", Scope: readScope, Action: access.AppsManage, Staff: true, Handle: func(rw http.ResponseWriter, r *http.Request, c *edge.Call) error {
+			w.calls = append(w.calls, c)
+			return good(rw, r, c)
+		}})
+	w.Accounts.PutCaller(edgetest.StaffIssuer, "ada", access.Caller{User: w.Ada, Roles: []access.Role{access.Administrator}})
+	w.appOf(t, access.StaffApp)
+	with := func(token string) events.APIGatewayProxyRequest {
+		e := w.Event("ada", "GET", "/apps", nil)
+		edgetest.SetHeader(&e, "Authorization", "Bearer "+token)
+		return e
+	}
+	call := w.allowed(t, with(edgetest.SignStaff(w.StaffClaims("ada"))))
+	require.Equal(t, edgetest.StaffIssuer, call.Principal.Issuer)
+	require.True(t, call.Principal.Staff)
+	require.True(t, call.Principal.User.IsZero(), "the staff has no accounts")
+	require.False(t, call.Principal.System)
+
+	system := w.SystemClaims(edgetest.Client)
+	system["iss"] = edgetest.StaffIssuer
+	for name, token := range map[string]string{
+		"of the people's pool":         edgetest.Sign(w.Claims("ada")),
+		"people's key, staff's issuer": edgetest.Sign(w.StaffClaims("ada")),
+		"staff's key, people's issuer": edgetest.SignStaff(w.Claims("ada")),
+		"a system":                     edgetest.SignStaff(system),
+	} {
+		t.Run(name, func(t *testing.T) { w.refused(t, with(token), fault.Unauthenticated) })
+	}
+	t.Run("without the role", func(t *testing.T) {
+		w.Accounts.PutCaller(edgetest.StaffIssuer, "ada", access.Caller{User: w.Ada, Roles: []access.Role{access.Auditor}})
+		w.refused(t, with(edgetest.SignStaff(w.StaffClaims("ada"))), fault.Forbidden)
+	})
+	t.Run("without a record of ours, whatever the token's groups say", func(t *testing.T) {
+		claims := w.StaffClaims("eve")
+		claims["cognito:groups"] = []string{"administrator"}
+		w.refused(t, with(edgetest.SignStaff(claims)), fault.Forbidden)
+	})
+}
+
+// TestWhoATokenNames: a person with a session, or a system without one.
+func TestWhoATokenNames(t *testing.T) {
+	w := newWorld(t)
+	person := w.allowed(t, w.get()).Principal
+	require.False(t, person.System)
+	require.Equal(t, "session-of-ada", person.Session)
+	require.Equal(t, w.Time.Add(-time.Hour), person.AuthTime)
+
+	w.Accounts.PutCaller(edgetest.Issuer, edgetest.Client, access.Caller{User: w.Ada})
+	e := w.get()
+	edgetest.SetHeader(&e, "Authorization", "Bearer "+edgetest.Sign(w.SystemClaims(edgetest.Client)))
+	w.refused(t, e, fault.Unauthenticated) // no system's app
+	w.appOf(t, access.SystemApp)
+	w.refused(t, e, fault.NotFound)
+	e.PathParameters["user"] = w.Ada.String()
+	w.refused(t, e, fault.NotFound)
+	permit, err := access.NewPermit(access.Permit{Types: []reading.Type{{Namespace: "omh", Name: "heart-rate"}}, Read: true, Use: access.Care,
+		From: w.Time, Until: w.Time.Add(time.Hour)})
+	require.NoError(t, err)
+	owner := access.Owner{User: w.Ada, State: access.Active, Apps: map[string]access.Permit{edgetest.Client: permit},
+		Consents: map[access.Purpose]access.Consent{access.Sharing: {Version: "1", Given: true}}}
+	w.Accounts.Put(access.Documents{Owner: &owner})
+	call := w.allowed(t, e)
+	require.True(t, call.Principal.System)
+	require.True(t, call.Principal.User.IsZero(), "a caller document of that name is not its own")
+	require.Equal(t, permit.Types, call.Decision.Types)
+	w.refused(t, w.get(), fault.Unauthenticated) // a person by way of a system's app
+}
+
+// TestSessions: one is stored at its first use, and an ended one is refused at the next request.
+func TestSessions(t *testing.T) {
+	w := newWorld(t)
+	name := access.SessionName("session-of-ada")
+	stored := func() *access.Session {
+		d, err := w.Accounts.Read(t.Context(), access.Keys{Issuer: edgetest.Issuer, Subject: "ada", Session: name})
+		require.NoError(t, err)
+		return d.Session
+	}
+	require.Nil(t, stored())
+	w.allowed(t, w.get())
+	signedIn := w.Time.Add(-time.Hour)
+	want := access.Session{Client: edgetest.Client, State: access.Active, SignedIn: signedIn, Expires: signedIn.Add(31 * 24 * time.Hour)}
+	require.Equal(t, &want, stored())
+	w.allowed(t, w.get())
+	require.Equal(t, &want, stored())
+
+	want.State = access.Ended
+	w.Accounts.PutSession(edgetest.Issuer, "ada", name, want)
+	w.refused(t, w.get(), fault.Unauthenticated)
+	e := w.get()
+	w.tokenWith(&e, "origin_jti", "another")
+	w.allowed(t, e)
+	want.State, want.Client = access.Active, "other"
+	w.Accounts.PutSession(edgetest.Issuer, "ada", name, want)
+	w.refused(t, w.get(), fault.Unauthenticated)
+
+	t.Run("no app of ours, no session", func(t *testing.T) {
+		w := newWorld(t)
+		e := w.get()
+		edgetest.SetHeader(&e, "x-api-key", "wrong")
+		w.refused(t, e, fault.Forbidden)
+		d, err := w.Accounts.Read(t.Context(), access.Keys{Issuer: edgetest.Issuer, Subject: "ada", Session: name})
+		require.NoError(t, err)
+		require.Nil(t, d.Session)
+	})
+	t.Run("one that cannot be stored", func(t *testing.T) {
+		w := newWorld(t)
+		config := w.Config("test")
+		config.Sessions = noSessions{}
+		w.guard = edge.New(config, edge.Route{Method: "GET", Resource: readings, Scope: readScope, Action: access.ReadingsRead, Handle: good})
+		w.refused(t, w.get(), fault.Unavailable)
+	})
+}
+
+type noSessions struct{}
+
+func (noSessions) BeginSession(context.Context, string, string, string, access.Session) (access.Session, error) {
+	return access.Session{}, errors.New("down")
+}
+
+// TestRouteWithoutAnAccount: it is on the caller's own.
+func TestRouteWithoutAnAccount(t *testing.T) {
+	w := newWorld(t)
+	w.guard = edge.New(w.Config("test"), edge.Route{Method: "POST", Resource: "/pairings", Scope: readScope, Action: access.DevicesWrite, Handle: func(rw http.ResponseWriter, r *http.Request, c *edge.Call) error {
+		w.calls = append(w.calls, c)
+		return good(rw, r, c)
+	}})
+	call := w.allowed(t, w.Event("ada", "POST", "/pairings", nil))
+	require.Equal(t, w.Ada, call.Owner.User)
+	e := w.Event("ada", "POST", "/pairings", map[string]string{"user": w.Ben.String()})
+	require.Equal(t, w.Ada, w.allowed(t, e).Owner.User, "whatever else is named")
+	w.refused(t, w.Event("cara", "POST", "/pairings", nil), fault.ConsentRequired)
 }
 
 func TestAuthorizationGivenTwice(t *testing.T) {

@@ -40,14 +40,25 @@ const (
 // RequestID is the one that Event gives.
 const RequestID = "c6af9ac6-7b61-11e6-9a41-93e8deadbeef"
 
-// Key is the pool's private key: made once a test run, stored nowhere.
-var Key = sync.OnceValue(func() *rsa.PrivateKey {
+// StaffIssuer and StaffKid are the staff's pool and its key.
+const (
+	StaffIssuer = "https://cognito-idp.eu-central-1.amazonaws.com/eu-central-1_staff"
+	StaffKid    = "kid-2="
+)
+
+// Key is the pool's private key, StaffKey the staff's: made once a test run, stored nowhere.
+var (
+	Key      = sync.OnceValue(newKey)
+	StaffKey = sync.OnceValue(newKey)
+)
+
+func newKey() *rsa.PrivateKey {
 	key, err := rsa.GenerateKey(rand.Reader, 2048)
 	if err != nil {
 		panic(err)
 	}
 	return key
-})
+}
 
 // JWKS is a key set in the form that Cognito publishes.
 func JWKS(kid string, key *rsa.PublicKey) string {
@@ -64,11 +75,12 @@ func JWKS(kid string, key *rsa.PublicKey) string {
 // World is everything around a guard. Its members may be changed by a test
 // between requests.
 type World struct {
-	Time     time.Time
-	Keys     edge.TokenKeys
-	Accounts Accounts
-	Audit    auditlog.Memory
-	Log      bytes.Buffer // JSON lines
+	Time      time.Time
+	Keys      edge.TokenKeys
+	StaffKeys edge.TokenKeys
+	Accounts  Accounts
+	Audit     auditlog.Memory
+	Log       bytes.Buffer // JSON lines
 
 	Ada, Ben access.UserID // owners who have given consent
 }
@@ -78,9 +90,10 @@ func New(t testing.TB) *World {
 	t.Helper()
 	w := &World{Time: time.Date(2026, 5, 4, 5, 25, 0, 0, time.UTC)}
 	w.Keys = edge.NewStoredKeys(Stored(JWKS(Kid, &Key().PublicKey)), w.Now)
+	w.StaffKeys = edge.NewStoredKeys(Stored(JWKS(StaffKid, &StaffKey().PublicKey)), w.Now)
 	w.Ada, w.Ben = w.enrol(t, "ada"), w.enrol(t, "ben")
 	digest := sha256.Sum256([]byte(APIKey))
-	app, err := access.DecodeApp(Client, "active",
+	app, err := access.DecodeApp(Client, "active", "own",
 		[]string{"fitvault/readings.write", "fitvault/readings.read", "fitvault/sharing.manage"},
 		[]string{hex.EncodeToString(digest[:])})
 	require.NoError(t, err)
@@ -105,7 +118,7 @@ func (w *World) Now() time.Time { return w.Time }
 // Config is a guard's config in this world.
 func (w *World) Config(function string) edge.Config {
 	return edge.Config{
-		Function: function, Issuer: Issuer, Keys: w.Keys, Documents: &w.Accounts, Audit: &w.Audit,
+		Function: function, Issuer: Issuer, Keys: w.Keys, StaffIssuer: StaffIssuer, StaffKeys: w.StaffKeys, Documents: &w.Accounts, Sessions: &w.Accounts, Audit: &w.Audit,
 		Log: slog.New(slog.NewJSONHandler(&w.Log, &slog.HandlerOptions{
 			ReplaceAttr: func(_ []string, a slog.Attr) slog.Attr {
 				if a.Key == slog.TimeKey {
@@ -124,15 +137,36 @@ func (w *World) Claims(subject string) jwt.MapClaims {
 	return jwt.MapClaims{
 		"iss": Issuer, "sub": subject, "client_id": Client, "token_use": "access", "scope": Scopes,
 		"iat": w.Time.Add(-time.Minute).Unix(), "exp": w.Time.Add(time.Hour).Unix(),
-		"version": 2, "jti": "a", "username": subject,
+		"version": 2, "jti": "a", "username": subject, "origin_jti": "session-of-" + subject, "auth_time": w.Time.Add(-time.Hour).Unix(),
 	}
 }
 
+// StaffClaims are those of a good access token of the staff's pool for a subject.
+func (w *World) StaffClaims(subject string) jwt.MapClaims {
+	claims := w.Claims(subject)
+	claims["iss"] = StaffIssuer
+	return claims
+}
+
+// SystemClaims are those of a good access token by client credentials of a client.
+func (w *World) SystemClaims(client string) jwt.MapClaims {
+	claims := w.Claims(client)
+	claims["client_id"] = client
+	delete(claims, "username")
+	delete(claims, "origin_jti")
+	return claims
+}
+
 // Sign makes a token of claims as the pool does.
-func Sign(claims jwt.Claims) string {
+func Sign(claims jwt.Claims) string { return sign(claims, Kid, Key()) }
+
+// SignStaff makes a token of claims as the staff's pool does.
+func SignStaff(claims jwt.Claims) string { return sign(claims, StaffKid, StaffKey()) }
+
+func sign(claims jwt.Claims, kid string, key *rsa.PrivateKey) string {
 	token := jwt.NewWithClaims(jwt.SigningMethodRS256, claims)
-	token.Header["kid"] = Kid
-	text, err := token.SignedString(Key())
+	token.Header["kid"] = kid
+	text, err := token.SignedString(key)
 	if err != nil {
 		panic(err)
 	}
@@ -173,6 +207,7 @@ type Accounts struct {
 	Err   error         // what Read fails with, where set
 	Reads []access.Keys // what was asked for
 
+	mu        sync.Mutex
 	documents map[string]any
 }
 
@@ -189,6 +224,26 @@ func (a *Accounts) Put(d access.Documents) {
 // PutCaller stores a caller's document.
 func (a *Accounts) PutCaller(issuer, subject string, c access.Caller) {
 	a.set(access.IdentityKey(issuer, subject), c)
+}
+
+// BeginSession implements edge.Sessions.
+func (a *Accounts) BeginSession(_ context.Context, issuer, subject, name string, s access.Session) (access.Session, error) {
+	if a.Err != nil {
+		return access.Session{}, a.Err
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	key := access.SessionsKey(issuer, subject) + " " + name
+	if found, ok := a.documents[key].(access.Session); ok {
+		return found, nil
+	}
+	a.set(key, s)
+	return s, nil
+}
+
+// PutSession stores a session.
+func (a *Accounts) PutSession(issuer, subject, name string, s access.Session) {
+	a.set(access.SessionsKey(issuer, subject)+" "+name, s)
 }
 
 // Delete removes a document by its `id`.
@@ -212,6 +267,9 @@ func (a *Accounts) Read(ctx context.Context, k access.Keys) (access.Documents, e
 	var d access.Documents
 	if c, ok := a.documents[access.IdentityKey(k.Issuer, k.Subject)].(access.Caller); ok {
 		d.Caller = &c
+	}
+	if s, ok := a.documents[access.SessionsKey(k.Issuer, k.Subject)+" "+k.Session].(access.Session); ok {
+		d.Session = &s
 	}
 	if o, ok := a.documents[access.OwnerKey(k.User)].(access.Owner); ok {
 		d.Owner = &o
