@@ -61,6 +61,8 @@ type Owner struct {
 	// nowhere else and destroyed with the account. "" of an account that was made
 	// before there was a database, until its owner's next word on a consent.
 	Pseudonym string
+
+	Settings Settings
 }
 
 // Consented reports whether the person's last word on a purpose is yes.

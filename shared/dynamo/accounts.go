@@ -3,6 +3,7 @@ package dynamo
 import (
 	"context"
 	"errors"
+	"slices"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -12,6 +13,7 @@ import (
 	"fitvault/shared/access"
 	"fitvault/shared/fault"
 	"fitvault/shared/keyring"
+	"fitvault/shared/reading"
 )
 
 // ErrConflict is returned where somebody else was first.
@@ -88,7 +90,46 @@ func decodeOwner(user access.UserID, i item) (access.Owner, error) {
 		}
 		owner.Consents[access.Purpose(purpose)] = access.Consent{Version: getText(c.Value, "version"), Given: given.Value, Time: time.Unix(0, nanos).UTC()}
 	}
+	var readable bool
+	if owner.Settings, readable = decodeSettings(i["settings"]); !readable {
+		return access.Owner{}, broken
+	}
 	return owner, nil
+}
+
+// decodeSettings reads what an owner demands. An account without settings demands
+// nothing; what cannot be read must not pass for that.
+func decodeSettings(v types.AttributeValue) (settings access.Settings, ok bool) {
+	if v == nil {
+		return settings, true
+	}
+	m, ok := v.(*types.AttributeValueMemberM)
+	if !ok {
+		return settings, false
+	}
+	for name, v := range m.Value {
+		switch v := v.(type) {
+		case *types.AttributeValueMemberBOOL:
+			if name != "signed" {
+				return settings, false
+			}
+			settings.Signed = v.Value
+		case *types.AttributeValueMemberSS:
+			if name != "sealed" {
+				return settings, false
+			}
+			for _, s := range slices.Sorted(slices.Values(v.Value)) {
+				t, err := reading.ParseType(s)
+				if err != nil {
+					return settings, false
+				}
+				settings.Sealed = append(settings.Sealed, t)
+			}
+		default:
+			return settings, false
+		}
+	}
+	return settings, true
 }
 
 func encodeConsent(c access.Consent) types.AttributeValue {

@@ -11,9 +11,11 @@ import (
 	"strings"
 	"time"
 
+	"fitvault/shared/access"
 	"fitvault/shared/fault"
 	"fitvault/shared/gpx"
 	"fitvault/shared/gzipbody"
+	"fitvault/shared/openmhealth"
 	"fitvault/shared/recording"
 	"fitvault/shared/redact"
 	"fitvault/shared/strictxml"
@@ -130,6 +132,9 @@ func (in *Intake) Recording(ctx context.Context, r Request) (Entry, error) {
 	parsed, refused := format.Parse(text.Open, recording.DefaultLimits, r.Lenient)
 	if refused != nil && fault.KindOf(refused) != fault.Invalid {
 		return Entry{}, refused
+	}
+	if refused == nil && slices.Contains(in.demanded(r), access.Recording) {
+		refused = &fault.Error{Kind: fault.Invalid, Text: "recording must come sealed", Items: []fault.Item{{Rule: openmhealth.RuleSealed}}}
 	}
 	digest, err := text.sum()
 	if err != nil {

@@ -63,4 +63,5 @@ const (
 	RuleUser          = "user"
 	RuleID            = "id"
 	RuleEmpty         = "empty"
+	RuleSealed        = "sealed-required" // Batch.SealedOnly
 )

@@ -48,7 +48,8 @@ func Request(r *http.Request, c *edge.Call) (intake.Request, error) {
 		return intake.Request{}, err
 	}
 	return intake.Request{
-		Owner: c.Owner.User.String(), DataKey: c.Owner.DataKey, Client: c.Principal.Client, Rank: block.RankOwner, IdempotencyKey: key, Body: c.Body(), MediaType: c.ContentType,
+		Owner: c.Owner.User.String(), DataKey: c.Owner.DataKey, Client: c.Principal.Client, Rank: block.RankOwner, IdempotencyKey: key,
+		SealedOnly: c.Owner.Settings.Sealed, Body: c.Body(), MediaType: c.ContentType,
 		Record: func(ctx context.Context, manifest string, records int) error {
 			return c.Audit(ctx, auditlog.Event{Manifest: manifest, Records: records})
 		},
