@@ -19,13 +19,15 @@ var domain = []string{"access", "auditlog", "block", "days", "fault", "gpx", "gz
 // technology is the one library that each adapter (and the edge) may import.
 // boot puts adapters together, so it may import them and all of AWS.
 var technology = map[string][]string{
-	"edge":    {"github.com/aws/aws-lambda-go/events", "github.com/awslabs/aws-lambda-go-api-proxy/", "net/http"},
-	"stream":  {},
-	"dynamo":  {"github.com/aws/aws-sdk-go-v2/aws", "github.com/aws/aws-sdk-go-v2/service/dynamodb"},
-	"kmskeys": {"github.com/aws/aws-sdk-go-v2/aws", "github.com/aws/aws-sdk-go-v2/service/kms"},
-	"objects": {"github.com/aws/aws-sdk-go-v2/aws", "github.com/aws/aws-sdk-go-v2/service/s3", "github.com/aws/smithy-go"},
-	"params":  {"github.com/aws/aws-sdk-go-v2/aws", "github.com/aws/aws-sdk-go-v2/service/ssm"},
-	"boot":    {"github.com/aws/aws-sdk-go-v2/"},
+	"edge":         {"github.com/aws/aws-lambda-go/events", "github.com/awslabs/aws-lambda-go-api-proxy/", "net/http"},
+	"edge/uploads": {"net/http"},
+	"stream":       {},
+	"dynamo":       {"github.com/aws/aws-sdk-go-v2/aws", "github.com/aws/aws-sdk-go-v2/service/dynamodb"},
+	"kmskeys":      {"github.com/aws/aws-sdk-go-v2/aws", "github.com/aws/aws-sdk-go-v2/service/kms"},
+	"objects":      {"github.com/aws/aws-sdk-go-v2/aws", "github.com/aws/aws-sdk-go-v2/service/s3", "github.com/aws/smithy-go"},
+	"params":       {"github.com/aws/aws-sdk-go-v2/aws", "github.com/aws/aws-sdk-go-v2/service/ssm"},
+	"boot":         {"github.com/aws/aws-sdk-go-v2/"},
+	"boot/intakes": {}, // apart from boot, so that functions without intake carry no schemas
 	// Apart from boot, so that functions without SQL carry no driver.
 	"boot/database": {"github.com/aws/aws-sdk-go-v2/feature/rds/auth"},
 

@@ -105,6 +105,9 @@ func (h handler) getDays(w http.ResponseWriter, r *http.Request, c *edge.Call) e
 	if err != nil {
 		return err
 	}
+	if f.types, err = c.Decision.Restrict(f.types); err != nil {
+		return err
+	}
 	var after place
 	size, tokens, some, err := c.Page(r.Context(), h.keys, &after, "days")
 	if err != nil {

@@ -1,166 +1,38 @@
 package main
 
 import (
-	"context"
-	"errors"
 	"net/http"
-	"runtime/debug"
-	"slices"
-	"strconv"
-	"time"
-
-	"github.com/go-json-experiment/json/jsontext"
 
 	"fitvault/shared/access"
-	"fitvault/shared/auditlog"
-	"fitvault/shared/block"
 	"fitvault/shared/edge"
-	"fitvault/shared/fault"
-	"fitvault/shared/gzipbody"
+	"fitvault/shared/edge/uploads"
 	"fitvault/shared/intake"
-	"fitvault/shared/keyring"
 	"fitvault/shared/openmhealth"
-	"fitvault/shared/strictxml"
-)
-
-const (
-	scopeWrite = "fitvault/readings.write"
-	mediaJSON  = "application/json"
 )
 
 type handler struct{ intake *intake.Intake }
 
 func (h handler) routes() []edge.Route {
 	return []edge.Route{
-		{Method: http.MethodPost, Resource: "/users/{user}/readings", Scope: scopeWrite, Action: access.ReadingsWrite,
-			Types: []string{mediaJSON, mediaJSON + gzipbody.Suffix}, MaxBody: openmhealth.Intake.Bytes, Handle: h.postReadings},
-		{Method: http.MethodPost, Resource: "/users/{user}/recordings", Scope: scopeWrite, Action: access.RecordingsWrite,
-			Query: []edge.Parameter{{Name: "profile"}}, Types: intake.RecordingTypes, MaxBody: intake.MaxDocument, Handle: h.postRecording},
+		{Method: http.MethodPost, Resource: "/users/{user}/readings", Scope: uploads.Scope, Action: access.ReadingsWrite,
+			Types: uploads.ReadingTypes, MaxBody: openmhealth.Intake.Bytes, Handle: h.postReadings},
+		{Method: http.MethodPost, Resource: "/users/{user}/recordings", Scope: uploads.Scope, Action: access.RecordingsWrite,
+			Query: uploads.RecordingQuery, Types: intake.RecordingTypes, MaxBody: intake.MaxDocument, Handle: h.postRecording},
 	}
 }
 
 func (h handler) postReadings(w http.ResponseWriter, r *http.Request, c *edge.Call) error {
-	request, err := newRequest(r, c)
+	request, err := uploads.Request(r, c)
 	if err != nil {
 		return err
 	}
-	if c.ContentType != mediaJSON {
-		if request.Body, err = gzipbody.Decompress(request.Body, openmhealth.Intake.Bytes); err != nil {
-			return err
-		}
-	}
-	results, err := h.intake.Readings(r.Context(), request)
-	if err != nil {
-		return alarmed(r.Context(), c, err)
-	}
-	return edge.WriteText(w, http.StatusOK, appendResults(nil, results))
+	return uploads.Readings(w, r, c, h.intake, request)
 }
-
-// appendResults writes what a batch is answered with. There are up to a thousand
-// records, and encoding/json takes as long for their results as sealing takes.
-// An invalid record's pointer is there even if it is "": the record itself.
-func appendResults(b []byte, results []openmhealth.Result) []byte {
-	b = slices.Grow(b, 80*len(results)+16)
-	var id string
-	var quoted []byte // id: in a series it is the same for all
-	b = append(b, `{"results":[`...)
-	for i, r := range results {
-		if i > 0 {
-			b = append(b, ',')
-		}
-		b = strconv.AppendInt(append(b, `{"index":`...), int64(r.Index), 10)
-		if r.Accepted {
-			if r.ID != id || quoted == nil {
-				id, quoted = r.ID, appendQuoted(quoted[:0], r.ID)
-			}
-			b = append(append(b, `,"status":"accepted","id":`...), quoted...)
-		} else {
-			b = appendQuoted(append(b, `,"status":"invalid","pointer":`...), r.Pointer)
-			b = appendQuoted(append(b, `,"rule":`...), r.Rule)
-		}
-		b = append(b, '}')
-	}
-	return append(b, "]}"...)
-}
-
-// appendQuoted never fails: an id has been read as UTF-8.
-func appendQuoted(b []byte, s string) []byte {
-	b, _ = jsontext.AppendQuote(b, s)
-	return b
-}
-
-// softLimit is what the Go runtime tries to keep to while it takes a document in,
-// in bytes; beyond it the garbage collector works harder, and nothing fails. With
-// it a document of 32 MiB needs less memory than that: the event (a body of 2.3 MB
-// makes 3.1 MB), the sealed copy, and what is passing through. By itself the
-// collector would let the heap double first, which is cheaper for readings.
-const softLimit = 16 << 20
 
 func (h handler) postRecording(w http.ResponseWriter, r *http.Request, c *edge.Call) error {
-	defer debug.SetMemoryLimit(debug.SetMemoryLimit(softLimit)) // a process serves one request at a time
-	request, err := newRequest(r, c)
+	request, err := uploads.Request(r, c)
 	if err != nil {
 		return err
 	}
-	request.MediaType = c.ContentType
-	if c.Query().Has("profile") {
-		if c.Query().Get("profile") != "lenient" {
-			return fault.New(fault.BadRequest, "profile is not one that there is")
-		}
-		request.Lenient = true
-	}
-	e, err := h.intake.Recording(r.Context(), request)
-	if err != nil {
-		return alarmed(r.Context(), c, err)
-	}
-	created := struct {
-		ID          string               `json:"id"`
-		Sport       string               `json:"sport"`
-		Start       *time.Time           `json:"start,omitempty"`
-		End         *time.Time           `json:"end,omitempty"`
-		Trackpoints int                  `json:"trackpoints"`
-		Forgiven    []strictxml.Forgiven `json:"forgiven,omitempty"`
-	}{ID: e.ID, Sport: e.Sport, Trackpoints: e.Trackpoints, Forgiven: e.Forgiven}
-	if e.Timed { // otherwise nothing in the document says when it was
-		created.Start, created.End = &e.Start, &e.End
-	}
-	w.Header().Set("Location", "/v1/users/"+c.Owner.User.String()+"/recordings/"+e.ID)
-	return edge.WriteJSON(w, http.StatusCreated, created)
-}
-
-// alarmed writes an alarm event where a stored key is not the one that was
-// stored: somebody else has written the Keys table.
-func alarmed(ctx context.Context, c *edge.Call, err error) error {
-	if errors.Is(err, keyring.ErrAltered) {
-		if failed := c.Audit(ctx, auditlog.Event{Outcome: auditlog.Alarm, Kind: "stored-key-altered"}); failed != nil {
-			return failed
-		}
-	}
-	return err
-}
-
-func newRequest(r *http.Request, c *edge.Call) (intake.Request, error) {
-	key, err := idempotencyKey(r.Header)
-	if err != nil {
-		return intake.Request{}, err
-	}
-	return intake.Request{
-		Owner: c.Owner.User.String(), DataKey: c.Owner.DataKey, Client: c.Principal.Client, Rank: block.RankOwner, IdempotencyKey: key, Body: c.Body(),
-		Record: func(ctx context.Context, manifest string, records int) error {
-			return c.Audit(ctx, auditlog.Event{Manifest: manifest, Records: records})
-		},
-	}, nil
-}
-
-// idempotencyKey is a text of 1 to 255 characters; "" where there is none. The
-// edge has seen to it that there is one at most, in printable ASCII.
-func idempotencyKey(h http.Header) (string, error) {
-	values := h.Values("Idempotency-Key")
-	if len(values) == 0 {
-		return "", nil
-	}
-	if values[0] == "" || len(values[0]) > 255 {
-		return "", fault.New(fault.BadRequest, "idempotency key is empty or too long")
-	}
-	return values[0], nil
+	return uploads.Recording(w, r, c, h.intake, request)
 }

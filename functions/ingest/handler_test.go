@@ -22,6 +22,7 @@ import (
 	"fitvault/shared/auditlog"
 	"fitvault/shared/edge"
 	"fitvault/shared/edge/edgetest"
+	"fitvault/shared/edge/uploads"
 	"fitvault/shared/fault"
 	"fitvault/shared/intake"
 	"fitvault/shared/intake/intaketest"
@@ -175,7 +176,7 @@ func TestRetries(t *testing.T) {
 	t.Run("a key belongs to its client", func(t *testing.T) {
 		const partner, partnersKey = "8partner", "partner-key-0123456789"
 		digest := sha256.Sum256([]byte(partnersKey))
-		app, err := access.DecodeApp(partner, "active", "own", []string{scopeWrite}, []string{hex.EncodeToString(digest[:])})
+		app, err := access.DecodeApp(partner, "active", "own", []string{uploads.Scope}, []string{hex.EncodeToString(digest[:])})
 		require.NoError(t, err)
 		w.Accounts.Put(access.Documents{App: &app})
 		claims := w.Claims("ada")

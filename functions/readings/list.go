@@ -125,6 +125,9 @@ func (h handler) getReadings(w http.ResponseWriter, r *http.Request, c *edge.Cal
 	if err != nil {
 		return err
 	}
+	if f.types, err = c.Decision.Restrict(f.types); err != nil {
+		return err
+	}
 	var from struct {
 		After *place    `json:"after,omitempty"` // the last reading shown
 		Day   string    `json:"day,omitempty"`   // or the day to go on with

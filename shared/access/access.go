@@ -96,6 +96,34 @@ func (d Decision) Permits(t reading.Type) bool {
 	return d.Allowed && (!d.Bounded || slices.Contains(d.Types, PermittedAs(t)))
 }
 
+// Restrict is those of the types that are asked for that may be read: none asked
+// for are all that are permitted, and none permitted by name where all are. One that
+// is not permitted is Forbidden: who may read something knows that there is an account.
+func (d Decision) Restrict(asked map[reading.Type]bool) (map[reading.Type]bool, error) {
+	if !d.Bounded {
+		return asked, nil
+	}
+	if len(asked) == 0 {
+		all := map[reading.Type]bool{}
+		for _, t := range d.Types {
+			all[t] = true
+			if t == Recording {
+				all[trackpoint] = true
+			}
+		}
+		if len(all) == 0 { // must not come out as all
+			return nil, fault.New(fault.Forbidden, "nothing is permitted")
+		}
+		return all, nil
+	}
+	for t := range asked {
+		if !d.Permits(t) {
+			return nil, fault.New(fault.Forbidden, "a type that is not permitted")
+		}
+	}
+	return asked, nil
+}
+
 // Decide decides a question.
 //
 // A denial is NotFound for anybody but the owner, whatever the reason, so that

@@ -18,8 +18,8 @@ import (
 type Rank uint8
 
 const (
-	RankApp     Rank = 1 // another's app
-	RankOwner   Rank = 2 // the owner, by whatever client
+	RankApp     Rank = 1 // an app that is not ours, or somebody whom the owner has let in
+	RankOwner   Rank = 2 // the owner, by an app of ours
 	RankTracker Rank = 3 // signed by a tracker that the owner has paired
 )
 

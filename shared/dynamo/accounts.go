@@ -166,17 +166,8 @@ func decodeOwner(user access.UserID, i item) (access.Owner, error) {
 		}
 		return tracker, nil
 	})
-	if settings, ok := i["settings"].(*types.AttributeValueMemberM); ok {
-		signed, _ := settings.Value["signed"].(*types.AttributeValueMemberBOOL)
-		owner.Settings.Signed = signed != nil && signed.Value
-		var err error
-		if owner.Settings.Sealed, err = decodeTypes(settings.Value, "sealed"); err != nil || signed == nil {
-			return access.Owner{}, broken
-		}
-	} else if i["settings"] != nil {
-		return access.Owner{}, broken
-	}
-	if errors.Join(err1, err2, err3) != nil {
+	var readable bool
+	if owner.Settings, readable = decodeSettings(i["settings"]); !readable || errors.Join(err1, err2, err3) != nil {
 		return access.Owner{}, broken
 	}
 	return owner, nil
@@ -207,10 +198,11 @@ func decodeMap[V any](i item, name string, decode func(item) (V, error)) (map[st
 
 // decodeTypes reads a set of types, sorted; nil where there is none.
 func decodeTypes(i item, name string) ([]reading.Type, error) {
-	set := slices.Clone(getSet(i, name))
-	slices.Sort(set)
-	var all []reading.Type
-	for _, s := range set {
+	return parseTypes(getSet(i, name))
+}
+
+func parseTypes(set []string) (all []reading.Type, err error) {
+	for _, s := range slices.Sorted(slices.Values(set)) {
 		t, err := reading.ParseType(s)
 		if err != nil {
 			return nil, errShape
@@ -244,6 +236,38 @@ func decodePermit(m item) (access.Permit, error) {
 	}
 	return access.NewPermit(access.Permit{Types: of, Read: read.Value, Write: write.Value, Use: access.Use(getText(m, "use")),
 		From: time.Unix(from, 0), Until: time.Unix(until, 0)})
+}
+
+// decodeSettings reads what an owner demands. An account without settings demands
+// nothing; what cannot be read must not pass for that.
+func decodeSettings(v types.AttributeValue) (settings access.Settings, ok bool) {
+	if v == nil {
+		return settings, true
+	}
+	m, ok := v.(*types.AttributeValueMemberM)
+	if !ok {
+		return settings, false
+	}
+	for name, v := range m.Value {
+		switch v := v.(type) {
+		case *types.AttributeValueMemberBOOL:
+			if name != "signed" {
+				return settings, false
+			}
+			settings.Signed = v.Value
+		case *types.AttributeValueMemberSS:
+			if name != "sealed" {
+				return settings, false
+			}
+			var err error
+			if settings.Sealed, err = parseTypes(v.Value); err != nil {
+				return settings, false
+			}
+		default:
+			return settings, false
+		}
+	}
+	return settings, true
 }
 
 func encodeConsent(c access.Consent) types.AttributeValue {

@@ -20,6 +20,7 @@ import (
 	"fitvault/shared/fault"
 	"fitvault/shared/intake"
 	"fitvault/shared/keyring"
+	"fitvault/shared/reading"
 )
 
 // answer is what DynamoDB says to the next request, whatever it is.
@@ -155,6 +156,11 @@ func TestStrangeDocuments(t *testing.T) {
 	found, err := read(`{"Responses": {"accounts": [{"document": {"S": "owner"}, ` + good + `}]}}`)
 	require.NoError(t, err)
 	require.Equal(t, "k", found.Owner.DataKey)
+	require.Equal(t, access.Settings{}, found.Owner.Settings)
+
+	found, err = read(`{"Responses": {"accounts": [{"document": {"S": "owner"}, "settings": {"M": {"signed": {"BOOL": true}, "sealed": {"SS": ["omh:b", "fitvault:recording"]}}}, ` + good + `}]}}`)
+	require.NoError(t, err)
+	require.Equal(t, access.Settings{Signed: true, Sealed: []reading.Type{access.Recording, {Namespace: "omh", Name: "b"}}}, found.Owner.Settings)
 
 	for name, document := range map[string]string{
 		"a caller without a user":      `"document": {"S": "caller"}`,
@@ -167,6 +173,11 @@ func TestStrangeDocuments(t *testing.T) {
 		"a consent given in text":      `"document": {"S": "owner"}, ` + consent + `{"M": {"given": {"S": "true"}, "time": {"N": "1777872300000000000"}}}}}`,
 		"a consent without a time":     `"document": {"S": "owner"}, ` + consent + `{"M": {"given": {"BOOL": true}}}}}`,
 		"a consent at a time in text":  `"document": {"S": "owner"}, ` + consent + `{"M": {"given": {"BOOL": true}, "time": {"S": "1777872300000000000"}}}}}`,
+		"settings of text":             `"document": {"S": "owner"}, "settings": {"S": "canary"}, ` + good,
+		"a setting that there is not":  `"document": {"S": "owner"}, "settings": {"M": {"canary": {"BOOL": true}}}, ` + good,
+		"signed as a set":              `"document": {"S": "owner"}, "settings": {"M": {"signed": {"SS": ["true"]}}}, ` + good,
+		"sealed as text":               `"document": {"S": "owner"}, "settings": {"M": {"sealed": {"S": "omh:heart-rate"}}}, ` + good,
+		"sealed of no type":            `"document": {"S": "owner"}, "settings": {"M": {"sealed": {"SS": ["omh:heart-rate", "canary"]}}}, ` + good,
 		"an app without a state":       `"document": {"S": "app"}`,
 		"an app with a key not hashed": `"document": {"S": "app"}, "state": {"S": "active"}, "api_keys": {"SS": ["canary"]}`,
 	} {

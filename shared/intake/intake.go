@@ -13,11 +13,14 @@ import (
 	"crypto/hmac"
 	"crypto/sha256"
 	"io"
+	"slices"
 	"time"
 
 	"fitvault/shared/access"
 	"fitvault/shared/block"
 	"fitvault/shared/fault"
+	"fitvault/shared/openmhealth"
+	"fitvault/shared/reading"
 	"fitvault/shared/strictxml"
 	"fitvault/shared/vault"
 )
@@ -136,16 +139,20 @@ type Keys interface {
 // follows it is the effect.
 type Request struct {
 	Owner, DataKey, Client string
-	Rank                   block.Rank // of the source, where records are the same
-	IdempotencyKey         string     // "" derives one from the body
-	Body                   []byte     // of readings: decompressed; of a recording: as it came
-	MediaType              string     // of a recording, one of RecordingTypes
-	Lenient                bool       // a recording may have the deviations of real devices that are known
+	Rank                   block.Rank              // of the source, where records are the same
+	IdempotencyKey         string                  // "" derives one from the body
+	Body                   []byte                  // of readings: decompressed; of a recording: as it came
+	MediaType              string                  // of a recording, one of RecordingTypes
+	Sealed                 bool                    // the client had encrypted it for the service
+	SealedOnly             []reading.Type          // what the owner lets in no other way; recordings are access.Recording
+	Permits                func(reading.Type) bool // whether the caller may write a type; recordings are access.Recording; nil: all
+	Lenient                bool                    // a recording may have the deviations of real devices that are known
 	Record                 func(ctx context.Context, manifest string, accepted int) error
 }
 
 // Intake is safe for concurrent use.
 type Intake struct {
+	SealedOnly []reading.Type // what the deployment lets in only if the client has encrypted it
 	Deployment string
 	Manifests  Manifests
 	Blocks     Blocks
@@ -174,6 +181,33 @@ func DocumentPlace(deployment, owner, id string) vault.Place {
 	return vault.Place{Deployment: deployment, Table: StoreDocuments, Owner: owner, ID: id}
 }
 
+// refuses is the rule by which data of a type is not taken from this request, or
+// ""; nil where all are. Nothing that the caller says is looked at: who could switch sealing off
+// could also read what is sent.
+func (in *Intake) refuses(r Request) func(reading.Type) string {
+	if r.Permits == nil && (r.Sealed || len(in.SealedOnly)+len(r.SealedOnly) == 0) {
+		return nil // nearly always; there are a thousand records
+	}
+	return func(t reading.Type) string {
+		switch {
+		case r.Permits != nil && !r.Permits(t):
+			return openmhealth.RuleNotPermitted
+		case !r.Sealed && (slices.Contains(in.SealedOnly, t) || slices.Contains(r.SealedOnly, t)):
+			return openmhealth.RuleSealed
+		}
+		return ""
+	}
+}
+
+// route is the route's name in a manifest's key. What was refused in the clear
+// may come sealed under the same idempotency key.
+func (r Request) route(name string) string {
+	if r.Sealed {
+		return name + "/sealed"
+	}
+	return name
+}
+
 // propose returns a manifest for r under the key that a retry of r would find.
 // The digest is the SHA-256 of the body as it was before any compression: a
 // retry in the other form is the same request.
@@ -182,7 +216,7 @@ func (in *Intake) propose(keys vault.RequestsKey, route string, r Request, diges
 	if key == "" {
 		kind, key = "body", string(digest[:])
 	}
-	id := keys.ManifestID(r.Owner, r.Client, route, kind, key)
+	id := keys.ManifestID(r.Owner, r.Client, r.route(route), kind, key)
 	return Manifest{
 		Key:         id,
 		Body:        keys.BodyMAC(id, digest[:]),

@@ -31,6 +31,9 @@ func (in *Intake) Readings(ctx context.Context, r Request) ([]openmhealth.Result
 	}
 	m := in.propose(keys, "readings", r, sha256.Sum256(r.Body))
 	batch, refused := openmhealth.Decode(r.Body, r.Owner, openmhealth.Intake)
+	if rule := in.refuses(r); refused == nil && rule != nil {
+		refused = batch.Refuse(rule)
+	}
 	switch {
 	case refused == nil:
 		m.Count = len(batch.Results)

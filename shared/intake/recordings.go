@@ -11,6 +11,7 @@ import (
 	"strings"
 	"time"
 
+	"fitvault/shared/access"
 	"fitvault/shared/fault"
 	"fitvault/shared/gpx"
 	"fitvault/shared/gzipbody"
@@ -130,6 +131,11 @@ func (in *Intake) Recording(ctx context.Context, r Request) (Entry, error) {
 	parsed, refused := format.Parse(text.Open, recording.DefaultLimits, r.Lenient)
 	if refused != nil && fault.KindOf(refused) != fault.Invalid {
 		return Entry{}, refused
+	}
+	if refuses := in.refuses(r); refused == nil && refuses != nil {
+		if rule := refuses(access.Recording); rule != "" {
+			refused = &fault.Error{Kind: fault.Invalid, Text: "recordings are not taken so", Items: []fault.Item{{Rule: rule}}}
+		}
 	}
 	digest, err := text.sum()
 	if err != nil {

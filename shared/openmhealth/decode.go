@@ -52,6 +52,8 @@ type Batch struct {
 	Shared  int      // bytes of JSON text of a series' header
 	Results []Result // one for each record, in order
 	Records []Record // the accepted ones: the n-th is of the n-th accepted result
+
+	form form
 }
 
 // Decode judges a body: an array of data points, one data point, or a data
@@ -74,20 +76,21 @@ func decode(body []byte, owner string, limits Limits, shapes *shapes) (Batch, er
 	}
 	if shapes != nil {
 		if batch, form, ok := decodeByShape(body, owner, limits, shapes); ok {
-			return batch, batch.verdict(form)
+			batch.form = form
+			return batch, batch.verdict()
 		}
 	}
 	records, form, err := parse(body, limits)
 	if err != nil {
 		return Batch{}, err
 	}
-	batch := Batch{Series: form == series}
+	batch := Batch{Series: form == series, form: form}
 	header := headerJudge{owner: owner}
 	for _, r := range records {
 		accepted, failed := judge(r, &header)
 		batch.add(r, accepted, failed)
 	}
-	return batch, batch.verdict(form)
+	return batch, batch.verdict()
 }
 
 // add adds the result of a record, and the record if it was accepted.
@@ -119,18 +122,47 @@ func (b *Batch) accept(r Record) {
 func textSize(v reading.Value) int { return len(v.AppendJSON(nil)) }
 
 // verdict is the fault of a body of which nothing was accepted.
-func (b *Batch) verdict(form form) error {
+func (b *Batch) verdict() error {
 	if len(b.Records) > 0 {
 		return nil
 	}
 	invalid := fault.New(fault.Invalid, "no record is acceptable")
 	for _, r := range b.Results {
-		invalid.Items = append(invalid.Items, fault.Item{Pointer: form.pointer(r), Rule: r.Rule})
+		invalid.Items = append(invalid.Items, fault.Item{Pointer: b.form.pointer(r), Rule: r.Rule})
 	}
 	if len(b.Results) == 0 {
-		invalid.Items = []fault.Item{{Pointer: form.list(), Rule: RuleEmpty}}
+		invalid.Items = []fault.Item{{Pointer: b.form.list(), Rule: RuleEmpty}}
 	}
 	return invalid
+}
+
+// Refuse refuses accepted records by their type: rule names why, "" keeps them. It
+// returns what Decode would have: nil, or Invalid where nothing is left.
+func (b *Batch) Refuse(rule func(reading.Type) string) error {
+	kept, next := b.Records[:0], 0
+	for i := range b.Results {
+		result := &b.Results[i]
+		if !result.Accepted {
+			continue
+		}
+		record := b.Records[next]
+		next++
+		if why := rule(record.reads()); why != "" {
+			*result = Result{Index: result.Index, Pointer: "/header/schema_id", Rule: why}
+			continue
+		}
+		kept = append(kept, record)
+	}
+	b.Records = kept
+	return b.verdict()
+}
+
+// reads is the type of the record.
+func (r Record) reads() reading.Type {
+	point := r.Point.Value()
+	namespace, _ := point.At("header", "schema_id", "namespace")
+	name, _ := point.At("header", "schema_id", "name")
+	return reading.Type{Namespace: namespace.Text(), Name: name.Text()}
 }
 
 // form is how a body holds its records.

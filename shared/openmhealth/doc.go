@@ -63,4 +63,6 @@ const (
 	RuleUser          = "user"
 	RuleID            = "id"
 	RuleEmpty         = "empty"
+	RuleSealed        = "sealed-required" // of intake: it came in the clear
+	RuleNotPermitted  = "not-permitted"   // of intake: the caller has no permit to write this type
 )
