@@ -68,6 +68,7 @@ type Config struct {
 	StaffIssuer string
 	StaffKeys   TokenKeys
 	Documents   Documents
+	Origins     []string // of web apps that may read answers in a browser; may be empty
 	Audit       auditlog.Writer
 	Log         *slog.Logger
 	Now         func() time.Time
