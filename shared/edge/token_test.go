@@ -207,7 +207,6 @@ func TestTokens(t *testing.T) {
 		"no user name":                   "Bearer " + without("username"),
 		"no user name and no session":    "Bearer " + edgetest.Sign(claims(func(c jwt.MapClaims) { delete(c, "username"); delete(c, "origin_jti") })),
 		"a person named as the client":   "Bearer " + with("sub", edgetest.Client),
-		"a system with a session":        "Bearer " + edgetest.Sign(claims(func(c jwt.MapClaims) { delete(c, "username"); c["sub"] = edgetest.Client })),
 	}
 	for name, authorization := range bad {
 		t.Run(name, func(t *testing.T) {
