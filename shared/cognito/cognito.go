@@ -22,6 +22,11 @@ type Clients struct {
 	Pool   string // its id
 }
 
+// New is the clients of one pool.
+func New(c aws.Config, pool string) Clients {
+	return Clients{Client: cognitoidentityprovider.NewFromConfig(c), Pool: pool}
+}
+
 // tokenMinutes is how long an access token is good, as of the app in template.yaml.
 const tokenMinutes = 60
 

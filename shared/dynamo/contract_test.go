@@ -204,11 +204,14 @@ func TestAuditEventsContract(t *testing.T) {
 			Reasons                                                                                  []string
 			Records                                                                                  int
 			Consent                                                                                  *auditlog.Consent
+			About                                                                                    string
+			Changes                                                                                  []string
 		}
 		require.NoError(t, json.Unmarshal([]byte(out.Item["event"].(*types.AttributeValueMemberS).Value), &stored))
 		require.Equal(t, id, stored.ID)
 		return []auditlog.Event{{ID: stored.ID, Time: stored.Time, Request: stored.Request, Function: stored.Function, Action: stored.Action,
 			Caller: stored.Caller, Client: stored.Client, Owner: stored.Owner, Outcome: auditlog.Outcome(stored.Outcome), Kind: stored.Kind,
-			Reasons: stored.Reasons, Records: stored.Records, Manifest: stored.Manifest, Recording: stored.Recording, Consent: stored.Consent}}
+			Reasons: stored.Reasons, Records: stored.Records, Manifest: stored.Manifest, Recording: stored.Recording, Consent: stored.Consent,
+			About: stored.About, Changes: stored.Changes}}
 	})
 }

@@ -21,6 +21,11 @@ type Keys struct {
 	Plan   string // its id
 }
 
+// New is the keys of one plan.
+func New(c aws.Config, plan string) Keys {
+	return Keys{Client: apigateway.NewFromConfig(c), Plan: plan}
+}
+
 // undoing is the time for taking back half a change, whatever became of the request.
 const undoing = 5 * time.Second
 
