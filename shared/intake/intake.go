@@ -23,8 +23,9 @@ import (
 )
 
 // Rules is the version of the rule set: schemas, extra rules and how batches
-// are cut into blocks. A manifest names the one that decided it. 2 takes data series.
-const Rules = "2"
+// are cut into blocks. A manifest names the one that decided it. 2 takes data series;
+// 3 takes GPX, documents of 32 MiB and, where it is asked for, what is forgiven.
+const Rules = "3"
 
 // Keep is how long a manifest answers retries (wire.md, "retries").
 const Keep = 35 * 24 * time.Hour
