@@ -270,6 +270,7 @@ func TestAlteredKeys(t *testing.T) {
 		before := w.alarms(w.Ada)
 		require.Empty(t, w.deliver(t, w.records(w.Ada)...), name)
 		require.Equal(t, before+1, w.alarms(w.Ada), name)
+		require.Equal(t, auditlog.KeyAltered, w.Audit.Events()[len(w.Audit.Events())-1].Kind)
 		require.Empty(t, w.days(t, w.Ada))
 		require.Len(t, units(w.failures.ids()), 1)
 	}

@@ -26,9 +26,13 @@ const (
 	Alarm   Outcome = "alarm"   // something that must not happen did; somebody should look
 )
 
-// Altered is the Kind of an alarm over a sealed piece or a key that is not the one
-// that was stored.
-const Altered = "sealed-piece-altered"
+// Kinds of alarms over what is not what was stored: somebody else has written a
+// table or a bucket. A key that a piece names and that is not there, or is not a
+// key, is the piece's alarm: readers cannot tell which of the two was altered.
+const (
+	PieceAltered = "sealed-piece-altered" // a sealed piece, or a key that opens it
+	KeyAltered   = "stored-key-altered"   // a key that something is to be sealed with
+)
 
 // Event is one entry. It prints as [redacted]: ids stay out of operational logs.
 type Event struct {
