@@ -23,6 +23,8 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"fitvault/e2e/stack"
+	"fitvault/shared/auditlog"
+	"fitvault/shared/dynamo"
 )
 
 // behind is what somebody with power over the stores sees and does.
@@ -61,9 +63,9 @@ func (b *behind) alarms(t testing.TB, p *stack.Person) (n int) {
 		page, err := pages.NextPage(t.Context())
 		require.NoError(t, err)
 		for _, item := range page.Items {
-			var event struct{ Owner, Outcome string }
-			require.NoError(t, json.Unmarshal([]byte(item["event"].(*types.AttributeValueMemberS).Value), &event))
-			if event.Owner == p.ID && event.Outcome == "alarm" {
+			event, err := dynamo.DecodeEvent(item)
+			require.NoError(t, err)
+			if event.Owner == p.ID && event.Outcome == auditlog.Alarm {
 				n++
 			}
 		}

@@ -15,6 +15,8 @@ import (
 	"io"
 	"time"
 
+	"golang.org/x/sync/errgroup"
+
 	"fitvault/shared/access"
 	"fitvault/shared/block"
 	"fitvault/shared/fault"
@@ -220,6 +222,31 @@ func sameBody(held, m Manifest) error {
 		return fault.New(fault.KeyReused, "idempotency key was used with another body")
 	}
 	return nil
+}
+
+// sealing is the way to the sealer of a request's owner. It is begun once a request
+// is known to be good (what is refused costs no key), and gone while manifest and
+// audit event are written, one after the other: reading a public key needs neither,
+// and shows and changes nothing. What is sealed comes after both, as ever.
+type sealing struct {
+	group  errgroup.Group
+	sealer *vault.Sealer
+}
+
+func (s *sealing) begin(ctx context.Context, keys Keys, r Request) {
+	s.group.Go(func() error {
+		return fault.Recovered(func() (err error) { // a panic here would end the process, not the request
+			s.sealer, err = keys.Sealer(ctx, r.Owner, r.DataKey)
+			return err
+		})
+	})
+}
+
+// wait returns what begin was asked for. A request always waits before it returns:
+// nothing of it goes on after its answer.
+func (s *sealing) wait() (*vault.Sealer, error) {
+	err := s.group.Wait()
+	return s.sealer, err
 }
 
 // newID returns an id of the form of a user's: 128 random bits.

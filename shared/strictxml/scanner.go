@@ -410,7 +410,7 @@ func (s *Scanner) declare(t *Token) error {
 				return errNotWellFormed
 			}
 			decoded, ok := Unescape(nil, value)
-			if !ok || !uriReference.Match(decoded) {
+			if !ok || !uriReference().Match(decoded) {
 				return errNotWellFormed
 			}
 			value = decoded
