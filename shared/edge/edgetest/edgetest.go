@@ -173,6 +173,7 @@ type Accounts struct {
 	Err   error         // what Read fails with, where set
 	Reads []access.Keys // what was asked for
 
+	mu        sync.Mutex // owners may be read at once
 	documents map[string]any
 }
 
@@ -192,9 +193,15 @@ func (a *Accounts) PutCaller(issuer, subject string, c access.Caller) {
 }
 
 // Delete removes a document by its `id`.
-func (a *Accounts) Delete(id string) { delete(a.documents, id) }
+func (a *Accounts) Delete(id string) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	delete(a.documents, id)
+}
 
 func (a *Accounts) set(id string, document any) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
 	if a.documents == nil {
 		a.documents = map[string]any{}
 	}
@@ -202,6 +209,8 @@ func (a *Accounts) set(id string, document any) {
 }
 
 func (a *Accounts) Read(ctx context.Context, k access.Keys) (access.Documents, error) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
 	a.Reads = append(a.Reads, k)
 	if a.Err != nil {
 		return access.Documents{}, a.Err
