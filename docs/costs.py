@@ -18,7 +18,7 @@ ASSUMED = {
     "document": (500_000, "bytes of a recording", "assumed"),
     "page": (300_000, "bytes of a page of raw readings", "assumed: 1,000 data points of 300 bytes"),
     "manifest": (500, "bytes of a manifest in the table", "the fields of intake.Manifest"),
-    "event": (600, "bytes of an audit event in the table", "the fields of auditlog.Event"),
+    "event": (400, "bytes of an audit event in the table", "the fields of auditlog.Event"),
     "guard_reads": (3, "documents read for each decision: caller, app, owner", "shared/edge/guard.go"),
     "ingest_gbs": (0.5 * 0.05, "GB-seconds of a sync", "512 MB (template.yaml) for 50 ms, assumed"),
     "read_gbs": (1.73 * 0.15, "GB-seconds of a page of raw readings", "1,769 MB (template.yaml) for 150 ms, assumed"),

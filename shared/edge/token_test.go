@@ -383,6 +383,21 @@ func TestRouteWithoutAnAccount(t *testing.T) {
 	w.refused(t, w.Event("cara", "POST", "/pairings", nil), fault.ConsentRequired)
 }
 
+}
+
+// TestLongestSubject: the longest that is a subject is one, though nobody is
+// enrolled under it.
+func TestLongestSubject(t *testing.T) {
+	w := newWorld(t)
+	c := w.Claims("ada")
+	c["sub"] = strings.Repeat("a", 255)
+	e := w.post()
+	edgetest.SetHeader(&e, "Authorization", "Bearer "+edgetest.Sign(c))
+	answer, err := w.guard.Handle(t.Context(), e)
+	require.NoError(t, err)
+	require.NotEqual(t, 401, answer.StatusCode)
+}
+
 func TestAuthorizationGivenTwice(t *testing.T) {
 	w := newWorld(t)
 	ada := "Bearer " + edgetest.Sign(w.Claims("ada"))

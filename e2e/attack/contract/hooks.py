@@ -87,4 +87,4 @@ def filter_failure(
 
 def a_span(query: dict[str, Any]) -> bool:
     """Whether from and to are a span of days that the description of `to` allows, which no schema can say."""
-    return 0 < (date.fromisoformat(query["to"]) - date.fromisoformat(query["from"])).days <= 366
+    return 0 <= (date.fromisoformat(query["to"]) - date.fromisoformat(query["from"])).days <= 366
