@@ -7,6 +7,7 @@ package access
 import (
 	"embed"
 	"slices"
+	"time"
 
 	"github.com/cedar-policy/cedar-go"
 
@@ -49,16 +50,16 @@ type Decision struct {
 
 // Decide decides whether p may do action on the account owner. For `me` before
 // enrolment the account is the zero Owner; for an id without a stored document
-// it is Owner{User: id}.
+// it is Owner{User: id}. now decides which consents still count.
 //
 // A denial is NotFound for anybody but the owner, whatever the reason, so that
 // nobody learns which accounts exist.
-func Decide(p Principal, action Action, owner Owner) Decision {
-	return decide(policies, p, action, owner)
+func Decide(p Principal, action Action, owner Owner, now time.Time) Decision {
+	return decide(policies, p, action, owner, now)
 }
 
-func decide(policies cedar.PolicyIterator, p Principal, action Action, owner Owner) Decision {
-	entities, request := question(p, action, owner)
+func decide(policies cedar.PolicyIterator, p Principal, action Action, owner Owner, now time.Time) Decision {
+	entities, request := question(p, action, owner, now)
 	d := answer(policies, entities, request)
 	switch {
 	case d.Allowed:
@@ -66,7 +67,7 @@ func decide(policies cedar.PolicyIterator, p Principal, action Action, owner Own
 		d.Kind = fault.NotFound
 	case d.Error:
 		d.Kind = fault.Internal
-	case p.User.IsZero(), owner.State == Active && !owner.Consented(Collection):
+	case p.User.IsZero(), owner.State == Active && !owner.Consented(Collection, now):
 		d.Kind = fault.ConsentRequired
 	default:
 		d.Kind = fault.Forbidden
@@ -75,7 +76,7 @@ func decide(policies cedar.PolicyIterator, p Principal, action Action, owner Own
 }
 
 // question puts a request into the terms of policies/schema.cedarschema.
-func question(p Principal, action Action, owner Owner) (cedar.EntityMap, cedar.Request) {
+func question(p Principal, action Action, owner Owner, now time.Time) (cedar.EntityMap, cedar.Request) {
 	newcomer := cedar.NewEntityUID("Newcomer", cedar.String(IdentityKey(p.Issuer, p.Subject)))
 	principal := cedar.Entity{UID: newcomer}
 	if !p.User.IsZero() {
@@ -88,7 +89,7 @@ func question(p Principal, action Action, owner Owner) (cedar.EntityMap, cedar.R
 	if !owner.User.IsZero() {
 		var given []cedar.Value
 		for purpose := range owner.Consents {
-			if owner.Consented(purpose) {
+			if owner.Consented(purpose, now) {
 				given = append(given, cedar.String(purpose))
 			}
 		}

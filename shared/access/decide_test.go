@@ -6,6 +6,7 @@ import (
 	"os"
 	"slices"
 	"testing"
+	"time"
 
 	"github.com/cedar-policy/cedar-go"
 	"github.com/cedar-policy/cedar-go/x/exp/ast"
@@ -23,9 +24,12 @@ func user(t require.TestingT, seed byte) UserID {
 	return id
 }
 
-func consent(given bool) map[Purpose]Consent {
+func agreed(given bool) map[Purpose]Consent {
 	return map[Purpose]Consent{Collection: {Version: "1", Given: given}}
 }
+
+// now is when decisions are asked for: the first texts have come, no others.
+var now = time.Date(2026, 5, 4, 5, 25, 0, 0, time.UTC)
 
 var (
 	writes   = []Action{ReadingsWrite, RecordingsWrite}
@@ -47,11 +51,11 @@ func TestDecide(t *testing.T) {
 		write, read, ofConsents Decision
 	}{
 		{
-			"the owner with consent", owner, Owner{User: ada, State: Active, Consents: consent(true)},
+			"the owner with consent", owner, Owner{User: ada, State: Active, Consents: agreed(true)},
 			allow("owner-writes-with-consent"), allow("owner-reads"), allow("owner-consents"),
 		},
 		{
-			"the owner after withdrawal", owner, Owner{User: ada, State: Active, Consents: consent(false)},
+			"the owner after withdrawal", owner, Owner{User: ada, State: Active, Consents: agreed(false)},
 			deny(fault.ConsentRequired), allow("owner-reads"), allow("owner-consents"),
 		},
 		{
@@ -60,7 +64,7 @@ func TestDecide(t *testing.T) {
 			deny(fault.ConsentRequired), allow("owner-reads"), allow("owner-consents"),
 		},
 		{
-			"the owner of an account that is not active", owner, Owner{User: ada, State: "closing", Consents: consent(true)},
+			"the owner of an account that is not active", owner, Owner{User: ada, State: "closing", Consents: agreed(true)},
 			deny(fault.Forbidden), deny(fault.Forbidden), deny(fault.Forbidden),
 		},
 		{
@@ -72,12 +76,12 @@ func TestDecide(t *testing.T) {
 			deny(fault.ConsentRequired), deny(fault.ConsentRequired), allow("newcomer-consents"),
 		},
 		{
-			"a newcomer on an account", newcomer, Owner{User: ada, State: Active, Consents: consent(true)},
+			"a newcomer on an account", newcomer, Owner{User: ada, State: Active, Consents: agreed(true)},
 			deny(fault.NotFound), deny(fault.NotFound), deny(fault.NotFound),
 		},
 		{
 			"a stranger", Principal{User: ben, Issuer: "i", Subject: "ben", Client: "app"},
-			Owner{User: ada, State: Active, Consents: consent(true)},
+			Owner{User: ada, State: Active, Consents: agreed(true)},
 			deny(fault.NotFound), deny(fault.NotFound), deny(fault.NotFound),
 		},
 		{
@@ -89,7 +93,7 @@ func TestDecide(t *testing.T) {
 			deny(fault.NotFound), deny(fault.NotFound), deny(fault.NotFound),
 		},
 		{
-			"nobody at all", Principal{}, Owner{User: ada, State: Active, Consents: consent(true)},
+			"nobody at all", Principal{}, Owner{User: ada, State: Active, Consents: agreed(true)},
 			deny(fault.NotFound), deny(fault.NotFound), deny(fault.NotFound),
 		},
 	}
@@ -100,17 +104,37 @@ func TestDecide(t *testing.T) {
 				want Decision
 			}{{writes, test.write}, {reads, test.read}, {consents, test.ofConsents}} {
 				for _, action := range actions.list {
-					require.Equal(t, actions.want, Decide(test.principal, action, test.account), action)
+					require.Equal(t, actions.want, Decide(test.principal, action, test.account, now), action)
 				}
 			}
 		})
 	}
 }
 
+// TestOnlyTextsThatCount: consent to a text that is not accepted now is none.
+func TestOnlyTextsThatCount(t *testing.T) {
+	ada := user(t, 1)
+	for _, test := range []struct {
+		version string
+		at      time.Time
+		want    bool
+	}{{"1", now, true}, {"", now, false}, {"0", now, false}, {"9999", now, false}, {"1", now.AddDate(-1, 0, 0), false}} {
+		for _, purpose := range []Purpose{Collection, Sharing, Research} {
+			owner := Owner{User: ada, State: Active, Consents: map[Purpose]Consent{purpose: {Version: test.version, Given: true}}}
+			require.Equal(t, test.want, owner.Consented(purpose, test.at))
+			want := Decision{Kind: fault.ConsentRequired}
+			if test.want && purpose == Collection {
+				want = Decision{Allowed: true, Reasons: []string{"owner-writes-with-consent"}}
+			}
+			require.Equal(t, want, Decide(Principal{User: ada}, ReadingsWrite, owner, test.at))
+		}
+	}
+}
+
 func TestAnActionThatNoPolicyNamesIsDenied(t *testing.T) {
 	ada := user(t, 1)
 	for _, action := range []Action{"", "readings.delete", "readings", "Readings.read", "*"} {
-		got := Decide(Principal{User: ada}, action, Owner{User: ada, State: Active, Consents: consent(true)})
+		got := Decide(Principal{User: ada}, action, Owner{User: ada, State: Active, Consents: agreed(true)}, now)
 		require.Equal(t, Decision{Kind: fault.Forbidden}, got)
 	}
 }
@@ -129,14 +153,14 @@ func TestOnlyTheOwnerPasses(t *testing.T) {
 		owner := Owner{
 			User:     rapid.SampledFrom(ids).Draw(t, "owner"),
 			State:    State(rapid.SampledFrom([]string{"", "active", "Active", "off"}).Draw(t, "state")),
-			Consents: consent(rapid.Bool().Draw(t, "given")),
+			Consents: agreed(rapid.Bool().Draw(t, "given")),
 		}
 		action := rapid.SampledFrom(Actions).Draw(t, "action")
-		d := Decide(p, action, owner)
+		d := Decide(p, action, owner, now)
 		if d.Allowed {
 			require.Equal(t, p.User, owner.User)
 			require.True(t, owner.State == Active || p.User.IsZero() && slices.Contains(consents, action))
-			require.True(t, owner.Consented(Collection) || !slices.Contains(writes, action))
+			require.True(t, owner.Consented(Collection, now) || !slices.Contains(writes, action))
 			require.NotEmpty(t, d.Reasons)
 			require.Empty(t, d.Kind)
 		} else if p.User != owner.User {
@@ -156,7 +180,7 @@ func TestRemovedAttributesDeny(t *testing.T) {
 		principal Principal
 		account   Owner
 	}{
-		"owner":    {Principal{User: ada}, Owner{User: ada, State: Active, Consents: consent(true)}},
+		"owner":    {Principal{User: ada}, Owner{User: ada, State: Active, Consents: agreed(true)}},
 		"newcomer": {Principal{Issuer: "i", Subject: "s"}, Owner{}},
 	}
 	needs := map[string][]Action{
@@ -166,7 +190,7 @@ func TestRemovedAttributesDeny(t *testing.T) {
 	removed := 0
 	for name, q := range questions {
 		for _, action := range Actions {
-			entities, request := question(q.principal, action, q.account)
+			entities, request := question(q.principal, action, q.account, now)
 			before := answer(policies, entities, request)
 			resource := entities[request.Resource]
 			for attribute := range resource.Attributes.All() {
@@ -203,18 +227,18 @@ func TestAPolicyErrorDenies(t *testing.T) {
 	const everything = `permit (principal, action, resource);`
 	const failing = everything + ` permit (principal, action, resource) when { resource.missing };`
 	ada := user(t, 1)
-	own := Owner{User: ada, State: Active, Consents: consent(true)}
+	own := Owner{User: ada, State: Active, Consents: agreed(true)}
 
-	require.True(t, decide(policySet(t, everything), Principal{User: ada}, ReadingsRead, own).Allowed)
+	require.True(t, decide(policySet(t, everything), Principal{User: ada}, ReadingsRead, own, now).Allowed)
 	require.Equal(t, Decision{Kind: fault.Internal, Error: true},
-		decide(policySet(t, failing), Principal{User: ada}, ReadingsRead, own), "one policy permits, one fails")
+		decide(policySet(t, failing), Principal{User: ada}, ReadingsRead, own, now), "one policy permits, one fails")
 	require.Equal(t, Decision{Kind: fault.NotFound, Error: true},
-		decide(policySet(t, failing), Principal{User: user(t, 2)}, ReadingsRead, own), "a stranger hears nothing of it")
+		decide(policySet(t, failing), Principal{User: user(t, 2)}, ReadingsRead, own, now), "a stranger hears nothing of it")
 	require.Equal(t, Decision{Error: true, Kind: fault.Internal},
 		decide(policySet(t, everything+`forbid (principal, action, resource) when { resource.missing };`),
-			Principal{User: ada}, ReadingsRead, own), "Cedar skips a forbid that fails")
+			Principal{User: ada}, ReadingsRead, own, now), "Cedar skips a forbid that fails")
 	require.Equal(t, Decision{Kind: fault.Forbidden},
-		decide(cedar.NewPolicySet(), Principal{User: ada}, ReadingsRead, own), "no policies: default deny")
+		decide(cedar.NewPolicySet(), Principal{User: ada}, ReadingsRead, own, now), "no policies: default deny")
 }
 
 func TestReasonsAreSorted(t *testing.T) {
@@ -225,7 +249,7 @@ func TestReasonsAreSorted(t *testing.T) {
 		require.NoError(t, p.UnmarshalCedar([]byte(`permit (principal, action, resource);`)))
 		set.Add(id, &p)
 	}
-	require.Equal(t, []string{"a", "b", "c"}, decide(set, Principal{User: ada}, ReadingsRead, Owner{User: ada}).Reasons)
+	require.Equal(t, []string{"a", "b", "c"}, decide(set, Principal{User: ada}, ReadingsRead, Owner{User: ada}, now).Reasons)
 }
 
 // The policies, and what the code asks them, agree with the schema.
@@ -244,9 +268,9 @@ func TestSchema(t *testing.T) {
 	require.Len(t, resolved.Actions, len(Actions))
 	ada, ben := user(t, 1), user(t, 2)
 	for _, p := range []Principal{{User: ada}, {Issuer: "i", Subject: "s"}} {
-		for _, owner := range []Owner{{}, {User: ada}, {User: ben, State: Active, Consents: consent(true)}} {
+		for _, owner := range []Owner{{}, {User: ada}, {User: ben, State: Active, Consents: agreed(true)}} {
 			for _, action := range Actions {
-				entities, request := question(p, action, owner)
+				entities, request := question(p, action, owner, now)
 				require.NoError(t, v.Entities(entities))
 				require.NoError(t, v.Request(request))
 			}

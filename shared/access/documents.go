@@ -10,6 +10,7 @@ import (
 	"slices"
 	"time"
 
+	"fitvault/shared/consent"
 	"fitvault/shared/fault"
 	"fitvault/shared/redact"
 )
@@ -30,16 +31,22 @@ const (
 )
 
 // Purpose is what a person consents to.
-type Purpose string
+type Purpose = consent.Purpose
 
-// Collection is the consent to collect; giving it for the first time creates the account.
-const Collection Purpose = "collection"
+// The purposes of consent; the first consent to any of them creates the account.
+const (
+	Collection = consent.Collection
+	Sharing    = consent.Sharing
+	Research   = consent.Research
+)
 
 // Consent is what a person last said about a purpose.
 type Consent struct {
 	Version string    // of the text that was shown
 	Given   bool      // false: withdrawn
 	Time    time.Time // of the statement
+	Locale  string    // of the text; "" of a consent that was stored before texts had one
+	How     string    // client id of the app by which it was said; "" as above
 }
 
 // Caller maps an issuer's subject to a person (id IdentityKey, document "caller").
@@ -63,8 +70,12 @@ type Owner struct {
 	Pseudonym string
 }
 
-// Consented reports whether the person's last word on a purpose is yes.
-func (o Owner) Consented(p Purpose) bool { return o.Consents[p].Given }
+// Consented reports whether the person's last word on a purpose is yes, to a
+// text that still counts.
+func (o Owner) Consented(p Purpose, now time.Time) bool {
+	c := o.Consents[p]
+	return c.Given && consent.Accepted(p, c.Version, now)
+}
 
 // App is a registered OAuth client (id AppKey, document "app").
 type App struct {

@@ -111,7 +111,7 @@ func (c *Call) authorize(ctx context.Context, h headers, parameters map[string]s
 		}
 		c.Owner = *documents.Owner
 	}
-	c.Decision = access.Decide(*p, c.route.Action, c.Owner)
+	c.Decision = access.Decide(*p, c.route.Action, c.Owner, c.guard.config.Now())
 	if !c.Decision.Allowed {
 		return fault.New(c.Decision.Kind, "denied by policy")
 	}
