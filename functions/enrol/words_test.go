@@ -288,7 +288,6 @@ func TestWithdrawalOfAnOldVersion(t *testing.T) {
 		"without a version":   `{"given": false}`,
 		"of what stands":      `{"version": "1", "given": false}`,
 		"of the current text": `{"version": "2", "given": false}`,
-		"of none, in so many": `{"version": null, "given": false}`,
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld(t)
