@@ -187,6 +187,11 @@ func TestStrangeDocuments(t *testing.T) {
 		_, err := read(`{"Responses": {"accounts": []}, "UnprocessedKeys": {"accounts": {"Keys": [{"id": {"S": "x"}}]}}}`)
 		require.Equal(t, fault.Unavailable, fault.KindOf(err))
 	})
+	t.Run("nor is a receipt", func(t *testing.T) {
+		_, err := stubbed(answer{status: 200, body: `{"Responses": {"accounts": []}, "UnprocessedKeys": {"accounts": {"Keys": [{"id": {"S": "x"}}]}}}`}).
+			Receipt(t.Context(), user, access.Collection, time.Unix(1, 0))
+		require.Error(t, err)
+	})
 	t.Run("an unknown document is passed over", func(t *testing.T) {
 		found, err := read(`{"Responses": {"accounts": [{"document": {"S": "devices"}}]}}`)
 		require.NoError(t, err)
