@@ -59,6 +59,10 @@ type Consent struct {
 	Purpose string `json:"purpose"`
 	Version string `json:"version"` // of the text
 	Given   bool   `json:"given"`   // false: withdrawn
+	Locale  string `json:"locale"`  // of the text
+	How     string `json:"how"`     // client id of the app by which it was said
+
+	Before string `json:"before,omitempty"` // the version that stood, where it was another
 }
 
 // Writer keeps events.

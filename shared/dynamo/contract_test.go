@@ -78,7 +78,7 @@ func TestDocumentsContract(t *testing.T) {
 		if d.Owner != nil {
 			consents := map[string]any{}
 			for purpose, c := range d.Owner.Consents {
-				consents[string(purpose)] = map[string]any{"version": c.Version, "given": c.Given, "time": int(c.Time.UnixNano())}
+				consents[string(purpose)] = map[string]any{"version": c.Version, "given": c.Given, "time": int(c.Time.UnixNano()), "locale": c.Locale, "how": c.How}
 			}
 			put(t, tables, tables.Accounts, map[string]any{"id": access.OwnerKey(d.Owner.User), "document": "owner",
 				"state": string(d.Owner.State), "data_key": d.Owner.DataKey, "consents": consents,

@@ -383,8 +383,6 @@ func TestRouteWithoutAnAccount(t *testing.T) {
 	w.refused(t, w.Event("cara", "POST", "/pairings", nil), fault.ConsentRequired)
 }
 
-}
-
 // TestLongestSubject: the longest that is a subject is one, though nobody is
 // enrolled under it.
 func TestLongestSubject(t *testing.T) {

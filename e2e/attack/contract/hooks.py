@@ -51,7 +51,7 @@ class Newcomer:
         return "newcomer"  # what is kept for other requests; who it is depends on the request
 
     def set(self, case: schemathesis.Case, data: str, context: schemathesis.AuthContext) -> None:
-        case.headers.update(CONSENTING if case.operation.path.endswith("/consents/collection") else OWNER)
+        case.headers.update(CONSENTING if "/consents" in case.operation.path else OWNER)
 
 
 if "ANONYMOUS" not in os.environ:
