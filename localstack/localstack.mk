@@ -6,7 +6,7 @@ export RUFF_CACHE_DIR := $(CURDIR)/.local/ruff
 export MYPY_CACHE_DIR := $(CURDIR)/.local/mypy
 STACK_COMMAND := ./localstack/stack
 
-.PHONY: setup up down status deploy deploy-app migrate invoke
+.PHONY: setup up down status deploy deploy-app grant-role migrate invoke
 
 setup: ## Python environments, DynamoDB Local and PostgreSQL, into .local/
 	@$(STACK_COMMAND) setup
@@ -27,10 +27,21 @@ deploy: ## builds and deploys to the local AWS, also where nothing has changed
 deploy-app: export CLIENT := $(CLIENT)
 deploy-app: export KEY := $(KEY)
 deploy-app: export PLAN := $(PLAN)
+deploy-app: export KIND := $(KIND)
 deploy-app: export STACK := $(STACK)
 deploy-app: export LOCAL := $(LOCAL)
-deploy-app: ## lets an app in: CLIENT=… KEY=… [PLAN=app|partner] [STACK=fitvault]; LOCAL=1 for the local AWS
+deploy-app: ## lets an app in: CLIENT=… KEY=… [PLAN=app|partner] [KIND=own|third-party|system|staff] [STACK=fitvault]; LOCAL=1 for the local AWS
 	@$(STACK_COMMAND) deploy-app
+
+# Every shell has a USER: only one that is given to make counts.
+grant-role: export USER_NAME := $(if $(filter command line,$(origin USER)),$(USER))
+grant-role: export POOL := $(POOL)
+grant-role: export ROLE := $(ROLE)
+grant-role: export REMOVE := $(REMOVE)
+grant-role: export STACK := $(STACK)
+grant-role: export LOCAL := $(LOCAL)
+grant-role: ## gives a member of the staff a role: USER=e-mail ROLE=… [REMOVE=1] [STACK=fitvault]; LOCAL=1 for the local AWS
+	@$(STACK_COMMAND) grant-role
 
 migrate: export STACK := $(STACK)
 migrate: export LOCAL := $(LOCAL)

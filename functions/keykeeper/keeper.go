@@ -20,12 +20,9 @@ const maxParameter = 4 << 10
 
 type keeper struct {
 	deployment string
-	keysURL    string
+	pools      []pool
 	http       *http.Client
-	parameter  interface {
-		Put(ctx context.Context, value string) error
-	}
-	store interface {
+	store      interface {
 		PutServiceKey(ctx context.Context, name string, w keyring.Wrapped) (bool, error)
 	}
 	kms interface {
@@ -35,9 +32,23 @@ type keeper struct {
 	rand io.Reader
 }
 
-// run does both jobs, also where one fails, and returns what went wrong.
+// pool is a user pool: where it publishes its token keys, and where functions
+// look for them. Each has a place of its own, so that no key vouches for the
+// tokens of another pool.
+type pool struct {
+	keysURL   string
+	parameter interface {
+		Put(ctx context.Context, value string) error
+	}
+}
+
+// run does all jobs, also where one fails, and returns what went wrong.
 func (k keeper) run(ctx context.Context) error {
-	return errors.Join(k.serviceKeys(ctx), k.tokenKeys(ctx))
+	failed := []error{k.serviceKeys(ctx)}
+	for _, p := range k.pools {
+		failed = append(failed, k.tokenKeys(ctx, p))
+	}
+	return errors.Join(failed...)
 }
 
 // serviceKeys makes the service keys that do not exist yet: the requests and
@@ -71,10 +82,10 @@ func (k keeper) serviceKey(ctx context.Context, name, purpose string) error {
 	return err
 }
 
-// tokenKeys copies the user pool's keys to the parameter. Keys that do not read
+// tokenKeys copies a user pool's keys to its parameter. Keys that do not read
 // as a key set replace nothing: the functions go on with those that they have.
-func (k keeper) tokenKeys(ctx context.Context) error {
-	u, err := url.Parse(k.keysURL)
+func (k keeper) tokenKeys(ctx context.Context, p pool) error {
+	u, err := url.Parse(p.keysURL)
 	if err != nil || u.Scheme != "https" && !loopback(u) {
 		return errors.New("token keys must come over https")
 	}
@@ -94,7 +105,7 @@ func (k keeper) tokenKeys(ctx context.Context) error {
 	if _, err := edge.ParseJWKS(string(text)); err != nil {
 		return errors.New("what was fetched is not a set of token keys")
 	}
-	return k.parameter.Put(ctx, string(text))
+	return p.parameter.Put(ctx, string(text))
 }
 
 // loopback allows plain HTTP where it cannot leave the machine.

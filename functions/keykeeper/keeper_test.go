@@ -22,7 +22,10 @@ import (
 	"fitvault/shared/keyring/keyringtest"
 )
 
-var published = edgetest.JWKS("kid", &edgetest.Key().PublicKey)
+var (
+	published = edgetest.JWKS("kid", &edgetest.Key().PublicKey)
+	staffs    = edgetest.JWKS("kid", &edgetest.StaffKey().PublicKey)
+)
 
 // parameter is the SSM parameter; it keeps what it has where it fails.
 type parameter struct {
@@ -40,7 +43,8 @@ func (p *parameter) Put(_ context.Context, value string) error {
 // world is a keeper over fakes, and a user pool that publishes what pool says.
 type world struct {
 	keeper
-	parameter parameter
+	parameter parameter // of people
+	staff     parameter
 	store     keyringtest.Store
 	kms       *keyringtest.KMS
 	now       time.Time
@@ -49,11 +53,13 @@ type world struct {
 
 func newWorld(t *testing.T) *world {
 	w := &world{kms: keyringtest.NewKMS(), now: time.Date(2026, 5, 4, 5, 25, 0, 0, time.UTC), pool: publishes(200, published)}
-	w.parameter.text = "as before"
+	w.parameter.text, w.staff.text = "as before", "as before"
 	server := httptest.NewServer(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) { w.pool(rw, r) }))
 	t.Cleanup(server.Close)
-	w.keeper = keeper{deployment: "fitvault", keysURL: server.URL + "/.well-known/jwks.json", http: &http.Client{CheckRedirect: refuseRedirect},
-		parameter: &w.parameter, store: &w.store, kms: w.kms, now: func() time.Time { return w.now }, rand: rand.Reader}
+	staff := httptest.NewServer(publishes(200, staffs))
+	t.Cleanup(staff.Close)
+	w.keeper = keeper{deployment: "fitvault", http: &http.Client{CheckRedirect: refuseRedirect},
+		pools: []pool{{server.URL + "/.well-known/jwks.json", &w.parameter}, {staff.URL, &w.staff}}, store: &w.store, kms: w.kms, now: func() time.Time { return w.now }, rand: rand.Reader}
 	return w
 }
 
@@ -84,6 +90,7 @@ func TestRecordedEvents(t *testing.T) {
 		_, err = lambda.NewHandler(w.run).Invoke(t.Context(), event)
 		require.NoError(t, err)
 		require.Equal(t, published, w.parameter.text)
+		require.Equal(t, staffs, w.staff.text)
 		require.Len(t, w.names(), 4)
 	}
 }
@@ -122,7 +129,7 @@ func TestTokenKeys(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			w := newWorld(t)
 			w.pool = test.pool
-			err := w.tokenKeys(t.Context())
+			err := w.tokenKeys(t.Context(), w.pools[0])
 			if test.want != "" {
 				require.NoError(t, err)
 				require.Equal(t, test.want, w.parameter.text)
@@ -136,13 +143,13 @@ func TestTokenKeys(t *testing.T) {
 	t.Run("a parameter that cannot be written", func(t *testing.T) {
 		w := newWorld(t)
 		w.parameter.err = errors.New("down")
-		require.ErrorIs(t, w.tokenKeys(t.Context()), w.parameter.err)
+		require.ErrorIs(t, w.tokenKeys(t.Context(), w.pools[0]), w.parameter.err)
 	})
 	t.Run("no time left", func(t *testing.T) {
 		w := newWorld(t)
 		ctx, cancel := context.WithCancel(t.Context())
 		cancel()
-		require.Error(t, w.tokenKeys(ctx))
+		require.Error(t, w.tokenKeys(ctx, w.pools[0]))
 		require.Equal(t, "as before", w.parameter.text)
 	})
 }
@@ -151,11 +158,11 @@ func TestHTTPS(t *testing.T) {
 	w := newWorld(t)
 	server := httptest.NewTLSServer(publishes(200, published))
 	t.Cleanup(server.Close)
-	w.keysURL = server.URL
-	require.Error(t, w.tokenKeys(t.Context()), "from a server that nobody vouches for")
+	w.pools[0].keysURL = server.URL
+	require.Error(t, w.tokenKeys(t.Context(), w.pools[0]), "from a server that nobody vouches for")
 	require.Equal(t, "as before", w.parameter.text)
 	w.http = server.Client()
-	require.NoError(t, w.tokenKeys(t.Context()))
+	require.NoError(t, w.tokenKeys(t.Context(), w.pools[0]))
 	require.Equal(t, published, w.parameter.text)
 }
 
@@ -176,8 +183,8 @@ func TestNoPlainHTTP(t *testing.T) {
 	} {
 		t.Run(url, func(t *testing.T) {
 			w := newWorld(t)
-			w.keysURL, w.http = url, &http.Client{Transport: refuses{t}}
-			require.Error(t, w.tokenKeys(t.Context()))
+			w.pools[0].keysURL, w.http = url, &http.Client{Transport: refuses{t}}
+			require.Error(t, w.tokenKeys(t.Context(), w.pools[0]))
 			require.Equal(t, "as before", w.parameter.text)
 		})
 	}
@@ -285,6 +292,7 @@ func TestWhatFailsStopsNothingElse(t *testing.T) {
 		require.Error(t, w.run(t.Context()))
 		require.Len(t, w.names(), 4)
 		require.Equal(t, "as before", w.parameter.text)
+		require.Equal(t, staffs, w.staff.text, "the other pool's are kept")
 	})
 }
 

@@ -1,6 +1,6 @@
-// Command keykeeper keeps the keys that the other functions read: the user
-// pool's token keys in one SSM parameter, and the service keys, made wrapped,
-// in the Keys table. It runs after each deployment and every hour.
+// Command keykeeper keeps the keys that the other functions read: each user
+// pool's token keys in an SSM parameter, and the service keys, made wrapped, in
+// the Keys table. It runs after each deployment and every hour.
 package main
 
 import (
@@ -20,10 +20,12 @@ func main() {
 	aws := boot.Load(context.Background())
 	k := keeper{
 		deployment: boot.Env("DEPLOYMENT"),
-		keysURL:    boot.Env("TOKEN_KEYS_URL"),
-		http:       &http.Client{Timeout: 5 * time.Second, CheckRedirect: refuseRedirect},
-		parameter:  aws.Parameter(boot.Env("TOKEN_KEYS_PARAMETER")),
-		store:      aws.Tables(dynamo.Tables{Keys: boot.Env("KEYS_TABLE")}),
+		pools: []pool{
+			{boot.Env("TOKEN_KEYS_URL"), aws.Parameter(boot.Env("TOKEN_KEYS_PARAMETER"))},
+			{boot.Env("STAFF_TOKEN_KEYS_URL"), aws.Parameter(boot.Env("STAFF_TOKEN_KEYS_PARAMETER"))},
+		},
+		http:  &http.Client{Timeout: 5 * time.Second, CheckRedirect: refuseRedirect},
+		store: aws.Tables(dynamo.Tables{Keys: boot.Env("KEYS_TABLE")}),
 		kms: aws.Keys(map[string]string{
 			keyring.PurposeRequests: boot.Env("SERVICE_KEY_ARN"),
 			keyring.PurposePages:    boot.Env("SERVICE_KEY_ARN"),

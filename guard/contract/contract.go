@@ -17,6 +17,7 @@ import (
 // event, or a handler of one route.
 type Route struct {
 	Scope    string   // "" for public ones
+	Staff    bool     // for tokens of the staff's pool; others are for people's
 	Key      bool     // an API key is required
 	Types    []string // media types of the body, sorted
 	MaxBytes int      // of the body
@@ -81,6 +82,19 @@ func (t Template) Functions() map[string]string {
 	return found
 }
 
+// Preflights returns the paths that answer a browser's question.
+func (t Template) Preflights() (paths []string) {
+	for _, r := range t.Resources {
+		for path, methods := range table(table(r.Properties["DefinitionBody"])["paths"]) {
+			if table(methods)["options"] != nil {
+				paths = append(paths, path)
+			}
+		}
+	}
+	sort.Strings(paths)
+	return paths
+}
+
 // Routes returns the API events of the functions and the mock integrations.
 func (t Template) Routes() Routes {
 	routes := Routes{}
@@ -97,7 +111,7 @@ func (t Template) Routes() Routes {
 				scope = join(auth["AuthorizationScopes"])
 			}
 			routes[strings.ToUpper(fmt.Sprint(p["Method"]))+" "+fmt.Sprint(p["Path"])] =
-				Route{Scope: scope, Key: auth["ApiKeyRequired"] == true, Function: folder}
+				Route{Scope: scope, Staff: auth["Authorizer"] == "Staff", Key: auth["ApiKeyRequired"] == true, Function: folder}
 		}
 	}
 	for _, r := range t.Resources {
@@ -106,6 +120,9 @@ func (t Template) Routes() Routes {
 		}
 		for path, methods := range table(table(r.Properties["DefinitionBody"])["paths"]) {
 			for method := range table(methods) {
+				if method == "options" {
+					continue // a browser's question before a request
+				}
 				routes[strings.ToUpper(method)+" "+path] = Route{}
 			}
 		}
@@ -139,6 +156,9 @@ func ParseContract(text []byte) (Routes, error) {
 			for _, s := range list(op["security"]) {
 				_, r.Key = table(s)["key"]
 				r.Scope = join(table(s)["token"])
+				if staff, ok := table(s)["staff"]; ok {
+					r.Scope, r.Staff = join(staff), true
+				}
 			}
 			body := table(op["requestBody"])
 			for media := range table(body["content"]) {
@@ -187,7 +207,7 @@ func Differ(aName string, a Routes, bName string, b Routes) (wrong []string) {
 			wrong = append(wrong, name+" is in "+aName+", not in "+bName)
 			continue
 		}
-		if x.Scope != y.Scope || x.Key != y.Key {
+		if x.Scope != y.Scope || x.Key != y.Key || x.Staff != y.Staff {
 			wrong = append(wrong, name+" has other credentials in "+aName+" than in "+bName)
 		}
 	}

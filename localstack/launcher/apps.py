@@ -7,6 +7,7 @@ from launcher.progress import Trouble
 
 PLANS = {"app": "AppPlan", "partner": "PartnerPlan"}  # → the stack's outputs
 KEY_LENGTH = 32
+KINDS = ("own", "third-party", "system", "staff")
 
 
 def outputs(session: Any, stack: str) -> dict[str, str]:
@@ -22,10 +23,14 @@ def outputs(session: Any, stack: str) -> dict[str, str]:
     return {output["OutputKey"]: output["OutputValue"] for output in found.get("Outputs", [])}
 
 
-def deploy_app(session: Any, stack: dict[str, str], client: str, key: str, plan: str, scopes: list[str]) -> None:
+def deploy_app(
+    session: Any, stack: dict[str, str], client: str, key: str, plan: str, scopes: list[str], kind: str = "own"
+) -> None:
     """Gives a client its API key and its app document; any number of times. `stack` is the stack's outputs."""
+    if kind not in KINDS:
+        raise Trouble(f"KIND must be one of {', '.join(KINDS)}.")
     add_key(session, stack, client, key, plan)
-    session.client("dynamodb").put_item(TableName=stack["AccountsTable"], Item=document(client, key, scopes))
+    session.client("dynamodb").put_item(TableName=stack["AccountsTable"], Item=document(client, key, scopes, kind))
 
 
 def add_key(session: Any, stack: dict[str, str], client: str, key: str, plan: str) -> None:
@@ -48,11 +53,12 @@ def _all(gateway: Any, operation: str, **arguments: Any) -> list[dict[str, Any]]
     return [item for page in pages for item in page.get("items", [])]
 
 
-def document(client: str, key: str, scopes: list[str]) -> dict[str, Any]:
+def document(client: str, key: str, scopes: list[str], kind: str) -> dict[str, Any]:
     """The item that functions read: it holds the key's SHA-256 only."""
     return {
         "id": {"S": f"app#{client}"},
         "document": {"S": "app"},
+        "kind": {"S": kind},
         "state": {"S": "active"},
         "scopes": {"SS": sorted(scopes)},
         "api_keys": {"SS": [hashlib.sha256(key.encode()).hexdigest()]},

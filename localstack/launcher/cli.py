@@ -55,10 +55,10 @@ def parse(words: list[str]) -> argparse.Namespace:
     command("deploy", deploy, "builds and deploys, also where nothing has changed")
     command("seed", seed_again, "deploys what has changed, and makes pools, apps and people where they differ")
     command("refresh", refresh, "renews tokens and fills in the users' ids")
-    token = command("token", print_token, "prints a new access token")
+    token = command("token", print_token, "prints a new access token; of a client that is a system, its own")
     token.add_argument("user")
     token.add_argument("client")
-    token.add_argument("--pool", default="people")
+    token.add_argument("--pool", help="where it is not the user's own")
     token.add_argument("--kind", default="access_token", choices=["access_token", "id_token"])
     forged = command("forge", print_forged, "prints a token that no pool would issue")
     forged.add_argument("--user", default="ada", help="whose token it is made from")
@@ -66,6 +66,7 @@ def parse(words: list[str]) -> argparse.Namespace:
     forged.add_argument("--header", type=json.loads, default={}, help="JSON; null removes a member")
     forged.add_argument("--key", default="pool", choices=["pool", "random", "none", "hs256-public"])
     command("deploy-app", deploy_app, "lets an app in: CLIENT, KEY, PLAN, STACK from the environment; LOCAL=1 for here")
+    command("grant-role", grant_role, "gives a member of the staff a role, as `make grant-role` says")
     command("migrate", migrate, "brings the database's tables up to date: STACK from the environment; LOCAL=1 for here")
     invoked = command("invoke", invoke_function, "calls a deployed function")
     invoked.add_argument("function", nargs="?", default="", help="without it the event is only filled: FILLED=file")
@@ -144,7 +145,7 @@ def _deploy_and_seed(layout: Layout, force: bool) -> dict[str, Any]:
     made = seed.make_pools(layout)
     before = state.read(layout).get("localstack")
     deployment.tell_database(layout)
-    outputs = deployment.deploy(layout, made["people"], force)
+    outputs = deployment.deploy(layout, made, force)
     deployment.migrate(deployment.Local(layout), outputs)
     return seed.seed(layout, made, outputs, fresh=before != services.localstack_identity(layout))
 
@@ -211,9 +212,12 @@ def print_token(layout: Layout, arguments: argparse.Namespace) -> int:
         ("client", arguments.client, stack["clients"]),
         ("pool", arguments.pool, stack["pools"]),
     ):
-        if name not in known:
+        if name is not None and name not in known:
             raise Trouble(f"There is no {kind} {name}; there are {', '.join(known)}.")
-    print(seed.tokens(stack, arguments.user, arguments.client, arguments.pool)[arguments.kind])
+    pool = arguments.pool or stack["users"][arguments.user]["pool"]
+    if arguments.client not in stack["pools"][pool]["clients"]:
+        raise Trouble(f"{arguments.client} is no client of the pool {pool}.")
+    print(seed.tokens(stack, arguments.user, arguments.client, pool)[arguments.kind])
     return 0
 
 
@@ -225,9 +229,9 @@ def print_forged(layout: Layout, arguments: argparse.Namespace) -> int:
     _renew(layout, stack)
     if arguments.user not in stack["users"]:
         raise Trouble(f"There is no user {arguments.user}; there are {', '.join(stack['users'])}.")
-    token = stack["users"][arguments.user]["access_token"]
-    pool_key = services.state_folder(layout) / "cognito-pool-keys" / f"{stack['user_pool']}-access.pem"
-    print(forge.forge(token, arguments.claims, arguments.header, arguments.key, pool_key))
+    user = stack["users"][arguments.user]
+    pool_key = services.state_folder(layout) / "cognito-pool-keys" / f"{stack['pools'][user['pool']]['id']}-access.pem"
+    print(forge.forge(user["access_token"], arguments.claims, arguments.header, arguments.key, pool_key))
     return 0
 
 
@@ -239,12 +243,36 @@ def deploy_app(layout: Layout, _: argparse.Namespace) -> int:
 
     client, key = os.environ.get("CLIENT", ""), os.environ.pop("KEY", "")
     if not client or not key:
-        raise Trouble("make deploy-app CLIENT=… KEY=… [PLAN=app|partner] [STACK=fitvault] [LOCAL=1]")
+        raise Trouble("make deploy-app CLIENT=… KEY=… [PLAN=app|partner] [KIND=own|…] [STACK=fitvault] [LOCAL=1]")
     operator: Any = deployment.Local(layout) if os.environ.get("LOCAL") else boto3.Session()
     outputs = apps.outputs(operator, os.environ.get("STACK") or STACK)
     plan = os.environ.get("PLAN") or "app"
-    apps.deploy_app(operator, outputs, client, key, plan, seed.app_scopes(seed.settings()))
+    kind = os.environ.get("KIND") or "own"
+    scopes = seed.app_scopes(seed.settings("staff" if kind == "staff" else "people"))
+    apps.deploy_app(operator, outputs, client, key, plan, scopes, kind)
     say(f"{client} may use the API, in the plan of {plan}s.")
+    return 0
+
+
+def grant_role(layout: Layout, _: argparse.Namespace) -> int:
+    with_packages(layout)
+    import boto3
+
+    from launcher import apps, deployment, pools, roles
+
+    user, role = os.environ.get("USER_NAME", ""), os.environ.get("ROLE", "")
+    if not user or not role or (os.environ.get("POOL") or "staff") != "staff":
+        raise Trouble("make grant-role USER=… ROLE=… [POOL=staff] [REMOVE=1] [STACK=fitvault] [LOCAL=1]: staff only")
+    local, remove = os.environ.get("LOCAL"), bool(os.environ.get("REMOVE"))
+    operator: Any = deployment.Local(layout) if local else boto3.Session()
+    outputs = apps.outputs(operator, os.environ.get("STACK") or STACK)
+    cognito: Any = pools.client(layout) if local else operator.client("cognito-idp")
+    try:
+        subject = pools.subject(cognito, roles.pool_of(outputs), user)
+    except cognito.exceptions.UserNotFoundException:
+        raise Trouble(f"The staff's pool has no user {user}.") from None
+    roles.set_role(operator, outputs, subject, role, remove)
+    say(f"{user} is {'no' if remove else 'now'} {role}.")
     return 0
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import boto3
 import requests
 
-from launcher import apps, postgres, services, state
+from launcher import apps, pools, postgres, services, state
 from launcher.layout import CREDENTIALS, HOST, REGION, ROOT, STACK, Layout, aws_environ
 from launcher.pools import Pool
 from launcher.progress import Trouble, step
@@ -38,16 +38,25 @@ class Local:
         return self._session.client(name, endpoint_url=self._endpoint)
 
 
-def parameters(layout: Layout, people: Pool) -> dict[str, str]:
-    """What an organisation with a user pool and a database of its own would give."""
+# Of the web apps that tests play.
+WEB_ORIGINS = ("https://web.fitvault.example", "http://localhost:8080")
+
+
+def parameters(layout: Layout, made: dict[str, Pool]) -> dict[str, str]:
+    """What an organisation with user pools and a database of its own would give."""
+    people, staff = made["people"], made["staff"]
     return {
         "DaysWindow": "1",
         "DatabaseHost": HOST,
         "DatabasePort": str(layout.pg_port),
         "DatabaseName": postgres.DATABASE,
         "ExistingUserPoolArn": people.arn,
-        "TokenIssuer": f"https://cognito-idp.{REGION}.amazonaws.com/{people.id}",
+        "TokenIssuer": pools.issuer(people),
         "TokenKeysUrl": services.keys_url(layout, people.id),
+        "ExistingStaffUserPoolArn": staff.arn,
+        "StaffTokenIssuer": pools.issuer(staff),
+        "StaffTokenKeysUrl": services.keys_url(layout, staff.id),
+        "WebOrigins": ",".join(WEB_ORIGINS),
     }
 
 
@@ -67,9 +76,9 @@ def migrate(operator: Any, outputs: dict[str, str]) -> int:
     return json.loads(text)["applied"]
 
 
-def deploy(layout: Layout, people: Pool, force: bool) -> dict[str, str]:
+def deploy(layout: Layout, made: dict[str, Pool], force: bool) -> dict[str, str]:
     """Builds and deploys what has changed; gives the stack's outputs. A broken stack is left behind."""
-    want, given = state.digest(), parameters(layout, people)
+    want, given = state.digest(), parameters(layout, made)
     if not force and state.current(layout) and state.read(layout).get("parameters") == json.dumps(given):
         return apps.outputs(Local(layout), STACK)
     if force or state.read(layout).get("built") != want:

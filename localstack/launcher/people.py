@@ -11,6 +11,8 @@ def refresh(stack: dict[str, Any]) -> bool:
     """Renews tokens that end soon and fills in ids. Says whether anything changed."""
     changed = seed.renew_tokens(stack)
     for user in stack["users"].values():
+        if user["pool"] != "people":
+            continue
         id = fitvault_id(stack, user["access_token"])
         changed, user["id"] = changed or id != user["id"], id
     return changed

@@ -14,6 +14,7 @@ from launcher import postgres, processes
 from launcher.layout import HERE, HOST, REGION, Layout, aws_environ, port_file
 from launcher.progress import Trouble, step
 
+POOLS = HERE / "pools"
 PLUGINS = {"dynamodb", "executor", "frontdoor", "loopback", "repairs", "responses"}
 START_S = 60.0
 DOWN_S = 20.0  # MiniStack writes its state while it ends, PostgreSQL what it holds in memory
@@ -48,13 +49,14 @@ def _ministack(layout: Layout) -> Service:
         "MINISTACK_HOST": "localhost",
         "MINISTACK_REGION": REGION,
         "PERSIST_STATE": "1",
+        "PYTHONPATH": str(POOLS),
         "S3_DATA_DIR": str(folder / "s3"),
         "SERVICES": "cognito-idp",
         "SFTP_ENABLED": "0",
         "STATE_DIR": str(state_folder(layout)),
         "TMPDIR": str(temporary),
     }
-    command = [str(layout.python("ms")), "-m", "ministack"]
+    command = [str(layout.python("ms")), "-m", "fitvault_pools"]
     healthy = partial(_answers, layout.ms_port, "/_ministack/health")
     return Service(
         "ministack", "MiniStack", layout.ms_port, "MS_PORT", healthy, lambda: command, environ, patience=DOWN_S

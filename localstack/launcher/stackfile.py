@@ -10,7 +10,7 @@ from typing import Any
 from launcher.layout import Layout
 from launcher.progress import Trouble
 
-RENEW_S = 600.0
+RENEW_S = 600.0  # those of staff live 15 minutes in all
 
 
 def read(layout: Layout) -> dict[str, Any]:

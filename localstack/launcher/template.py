@@ -45,24 +45,26 @@ class PoolSettings:
 
 # What CloudFormation and the API name alike, and what the local pools need of it. The API has no deletion protection
 # of use here, and names and ids are the pools' own.
-POOL = ("UsernameAttributes", "AliasAttributes", "AutoVerifiedAttributes", "MfaConfiguration", "Policies", "Schema")
+POOL = (
+    "UsernameAttributes", "UsernameConfiguration", "AliasAttributes", "AutoVerifiedAttributes", "MfaConfiguration",
+    "AdminCreateUserConfig", "Policies", "Schema",
+)  # fmt: skip
 SERVER = ("Identifier", "Name", "Scopes")
 CLIENT = (
     "GenerateSecret", "SupportedIdentityProviders", "AllowedOAuthFlowsUserPoolClient", "AllowedOAuthFlows",
     "AllowedOAuthScopes", "ExplicitAuthFlows", "AccessTokenValidity", "IdTokenValidity", "RefreshTokenValidity",
-    "TokenValidityUnits", "EnableTokenRevocation", "PreventUserExistenceErrors",
+    "TokenValidityUnits", "RefreshTokenRotation", "EnableTokenRevocation", "PreventUserExistenceErrors",
 )  # fmt: skip
-# They would ask for a second factor or a message that the hosted pages of MiniStack do not know.
-PLAIN = {"MfaConfiguration": "OFF"}
 
 
-def pool_settings(template: dict[str, Any]) -> PoolSettings:
-    """Of the template's UserPool, UserPoolResourceServer and UserPoolClient."""
+def pool_settings(template: dict[str, Any], prefix: str = "") -> PoolSettings:
+    """Of the template's UserPool, UserPoolResourceServer and UserPoolClient, or of those with a prefix: Staff."""
     pool, server, client = (
-        _properties(template, logical_id) for logical_id in ("UserPool", "UserPoolResourceServer", "UserPoolClient")
+        _properties(template, prefix + logical_id)
+        for logical_id in ("UserPool", "UserPoolResourceServer", "UserPoolClient")
     )
     return PoolSettings(
-        _pick(pool, POOL) | PLAIN,
+        _pick(pool, POOL),
         _pick(server, SERVER),
         _pick(client, CLIENT) | {"CallbackURLs": [_text(template, url) for url in client["CallbackURLs"]]},
     )

@@ -21,7 +21,12 @@ DIFFERENT = {
         "PYTHONPATH": "/fitvault/plugins",
         processes.MARK: "compose",
     },
-    "ministack": {"BIND_HOST": "0.0.0.0", "S3_DATA_DIR": "/fitvault/state/s3", "STATE_DIR": "/fitvault/state"},
+    "ministack": {
+        "BIND_HOST": "0.0.0.0",
+        "PYTHONPATH": "/fitvault/pools",
+        "S3_DATA_DIR": "/fitvault/state/s3",
+        "STATE_DIR": "/fitvault/state",
+    },
 }
 ABSENT = {
     "localstack": {"FILESYSTEM_ROOT", "FITVAULT_JAVA", "HOME", "OVERRIDE_IN_DOCKER", "S3_DIR", "TMPDIR"},

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"strings"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -92,6 +93,7 @@ func (a AWS) Edge(function string, tables dynamo.Tables) edge.Config {
 		Log:       Log(),
 		Now:       time.Now,
 		Rand:      rand.Reader,
+		Origins:   strings.FieldsFunc(os.Getenv("WEB_ORIGINS"), func(r rune) bool { return r == ',' }),
 	}
 	staff := os.Getenv("STAFF_TOKEN_ISSUER") != ""
 	if staff {

@@ -71,6 +71,9 @@ func TestWiring(t *testing.T) {
 	require.NotPanics(t, func() { edge.New(config) })
 	require.Equal(t, [2]string{"readings", "https://issuer"}, [2]string{config.Function, config.Issuer})
 	require.Nil(t, config.StaffKeys)
+	require.Empty(t, config.Origins)
+	t.Setenv("WEB_ORIGINS", "https://app.example,https://b.example:8443")
+	require.Equal(t, []string{"https://app.example", "https://b.example:8443"}, aws.Edge("readings", tables).Origins)
 
 	t.Setenv("STAFF_TOKEN_ISSUER", "https://staff")
 	t.Setenv("STAFF_TOKEN_KEYS_PARAMETER", "/fitvault/staff-token-keys")

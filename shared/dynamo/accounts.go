@@ -80,8 +80,11 @@ func (t Tables) Read(ctx context.Context, keys access.Keys) (access.Documents, e
 }
 
 func decodeCaller(i item) (access.Caller, error) {
-	user, err := access.ParseUserID(getText(i, "user"))
-	caller := access.Caller{User: user, Organisations: getSet(i, "organisations")}
+	caller := access.Caller{Organisations: getSet(i, "organisations")}
+	var err error
+	if i["user"] != nil || i["roles"] == nil { // a member of the staff has no account
+		caller.User, err = access.ParseUserID(getText(i, "user"))
+	}
 	for _, role := range getSet(i, "roles") {
 		caller.Roles = append(caller.Roles, access.Role(role))
 	}

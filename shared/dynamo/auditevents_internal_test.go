@@ -74,6 +74,7 @@ func TestEventIsSmall(t *testing.T) {
 // it lives.
 func TestEventOfBefore(t *testing.T) {
 	want := auditlogtest.Event(t)
+	want.Consent = &auditlog.Consent{Purpose: "collection", Version: "1", Given: true}
 	text0 := `{"id":"` + want.ID + `","time":"2026-05-04T05:25:00.123Z","request":"0f4e2a3c-6a77-4b6e-9a0e-2f6d5c1b7e11","function":"readings",` +
 		`"action":"readings.read","caller":"caller","client":"app","owner":"owner","outcome":"allowed","kind":"kind","reasons":["one","two"],` +
 		`"records":3,"manifest":"manifest","recording":"recording","consent":{"purpose":"collection","version":"1","given":true}}`

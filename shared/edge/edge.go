@@ -69,6 +69,7 @@ type Config struct {
 	StaffKeys   TokenKeys
 	Documents   Documents
 	Sessions    Sessions
+	Origins     []string // of web apps that may read answers in a browser; may be empty
 	Audit       auditlog.Writer
 	Log         *slog.Logger
 	Now         func() time.Time

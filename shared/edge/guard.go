@@ -38,6 +38,7 @@ func (g *Guard) answer(ctx context.Context, event events.APIGatewayProxyRequest,
 		answer = problem(err, c.RequestID)
 	}
 	seal(&answer, c.RequestID)
+	g.allowOrigin(&answer, headersOf(event))
 	g.log(ctx, record{call: c, err: err, status: answer.StatusCode, bytes: size, duration: g.config.Now().Sub(start)})
 	return answer
 }

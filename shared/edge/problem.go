@@ -3,6 +3,7 @@ package edge
 import (
 	"encoding/json"
 	"net/http"
+	"slices"
 
 	"github.com/aws/aws-lambda-go/events"
 
@@ -37,6 +38,24 @@ func problem(err error, requestID string) events.APIGatewayProxyResponse {
 		h.Set("Retry-After", seconds)
 	}
 	return events.APIGatewayProxyResponse{StatusCode: kind.Status(), MultiValueHeaders: h, Body: string(body)}
+}
+
+// exposed is what a web app may read of an answer besides its body and type.
+const exposed = "Location, Retry-After, X-Request-Id, RateLimit, RateLimit-Policy"
+
+// allowOrigin lets a registered web origin read the answer, and no other. The
+// caller proves himself by headers that a browser never adds by itself, so
+// credentials of the browser's own are never allowed.
+func (g *Guard) allowOrigin(answer *events.APIGatewayProxyResponse, h headers) {
+	if len(g.config.Origins) == 0 {
+		return
+	}
+	answered := http.Header(answer.MultiValueHeaders)
+	answered.Add("Vary", "Origin")
+	if origin, ok := h.single("Origin"); ok && origin != "" && slices.Contains(g.config.Origins, origin) {
+		answered.Set("Access-Control-Allow-Origin", origin)
+		answered.Set("Access-Control-Expose-Headers", exposed)
+	}
 }
 
 // seal sets the headers that every answer has.

@@ -207,7 +207,6 @@ func TestTokens(t *testing.T) {
 		"no user name":                   "Bearer " + without("username"),
 		"no user name and no session":    "Bearer " + edgetest.Sign(claims(func(c jwt.MapClaims) { delete(c, "username"); delete(c, "origin_jti") })),
 		"a person named as the client":   "Bearer " + with("sub", edgetest.Client),
-		"a system with a session":        "Bearer " + edgetest.Sign(claims(func(c jwt.MapClaims) { delete(c, "username"); c["sub"] = edgetest.Client })),
 	}
 	for name, authorization := range bad {
 		t.Run(name, func(t *testing.T) {
@@ -394,6 +393,17 @@ func TestLongestSubject(t *testing.T) {
 	answer, err := w.guard.Handle(t.Context(), e)
 	require.NoError(t, err)
 	require.NotEqual(t, 401, answer.StatusCode)
+	for _, session := range []any{nil, "of nothing"} {
+		claims := w.SystemClaims(edgetest.Client)
+		if session != nil {
+			claims["origin_jti"] = session
+		}
+		e := w.get()
+		edgetest.SetHeader(&e, "Authorization", "Bearer "+edgetest.Sign(claims))
+		w.Accounts.Reads = nil
+		require.NotEqual(t, http.StatusUnauthorized, w.do(t, e).StatusCode) // whether it may is for the policies to say
+		require.Equal(t, edgetest.Client, w.Accounts.Reads[0].Subject)
+	}
 }
 
 func TestAuthorizationGivenTwice(t *testing.T) {
