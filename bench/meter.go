@@ -86,17 +86,26 @@ const ItemOverhead = 100
 func ItemBytes(item map[string]types.AttributeValue) int {
 	n := 0
 	for name, v := range item {
-		n += len(name)
-		switch v := v.(type) {
-		case *types.AttributeValueMemberS:
-			n += len(v.Value)
-		case *types.AttributeValueMemberB:
-			n += len(v.Value)
-		case *types.AttributeValueMemberN:
-			n += (len(v.Value)+1)/2 + 1
-		default:
-			panic("bench: fitvault puts no items with other attributes on the way of a request")
-		}
+		n += len(name) + valueBytes(v)
 	}
 	return n
+}
+
+func valueBytes(v types.AttributeValue) int {
+	switch v := v.(type) {
+	case *types.AttributeValueMemberS:
+		return len(v.Value)
+	case *types.AttributeValueMemberB:
+		return len(v.Value)
+	case *types.AttributeValueMemberN:
+		return (len(v.Value)+1)/2 + 1
+	case *types.AttributeValueMemberL: // three bytes, and one for each element
+		n := 3
+		for _, element := range v.Value {
+			n += 1 + valueBytes(element)
+		}
+		return n
+	default:
+		panic("bench: fitvault puts no items with other attributes on the way of a request")
+	}
 }

@@ -158,10 +158,10 @@ func (f *fake) event(request, action string) any {
 	}
 	id, err := auditlog.NewID(time.Now(), noBits{})
 	require.NoError(f.t, err)
-	text, err := json.Marshal(map[string]any{"id": id, "time": "2026-05-04T07:25:00.5Z", "request": request, "action": action,
-		"caller": caller, "outcome": "allowed", "reasons": []string{"owner"}, "records": 3})
-	require.NoError(f.t, err)
-	return map[string]any{"event": map[string]any{"S": string(text)}}
+	text := func(s string) any { return map[string]any{"S": s} }
+	return map[string]any{"id": text(id), "time": text("2026-05-04T07:25:00.5Z"), "request": text(request), "action": text(action),
+		"caller": text(caller), "outcome": text("allowed"), "records": map[string]any{"N": "3"},
+		"reasons": map[string]any{"L": []any{text("owner")}}}
 }
 
 // token is an access token that ends at a time.

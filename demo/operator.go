@@ -3,7 +3,6 @@ package main
 import (
 	"cmp"
 	"context"
-	"encoding/json"
 	"fmt"
 	"net/http"
 	"slices"
@@ -54,7 +53,7 @@ func (d *demo) lookBehind(ctx context.Context, began time.Time) error {
 	if err != nil {
 		return err
 	}
-	var events []event
+	var events []auditlog.Event
 	err = d.step("audit events", func() (result string, err error) {
 		if events, err = d.operator.events(ctx, began, d.api.requests); err == nil && len(events) == 0 {
 			err = advice{"this run has left no audit events", deployAgain, nil}
@@ -116,19 +115,6 @@ func unreadable(ctx context.Context, table string) error {
 	return advice{"the operator cannot read the table " + table, "make status says what is up; make up starts what is not", nil}
 }
 
-// event is the part of a stored audit event that the table shows.
-type event struct {
-	ID      string    `json:"id"`
-	Time    time.Time `json:"time"`
-	Request string    `json:"request"`
-	Action  string    `json:"action"`
-	Caller  string    `json:"caller"`
-	Outcome string    `json:"outcome"`
-	Kind    string    `json:"kind"`
-	Reasons []string  `json:"reasons"`
-	Records int       `json:"records"`
-}
-
 // noBits makes the least id of a time.
 type noBits struct{}
 
@@ -137,7 +123,7 @@ func (noBits) Read(b []byte) (int, error) { clear(b); return len(b), nil }
 // events returns the events since began that belong to one of the requests, in
 // order. A day's events are spread over 256 partitions, so the local table is
 // scanned; ids begin with the time.
-func (o operator) events(ctx context.Context, began time.Time, requests map[string]bool) ([]event, error) {
+func (o operator) events(ctx context.Context, began time.Time, requests map[string]bool) ([]auditlog.Event, error) {
 	since, err := auditlog.NewID(began, noBits{})
 	if err != nil {
 		return nil, err
@@ -149,16 +135,15 @@ func (o operator) events(ctx context.Context, began time.Time, requests map[stri
 		ExpressionAttributeNames:  map[string]string{"#i": "id"},
 		ExpressionAttributeValues: map[string]types.AttributeValue{":since": &types.AttributeValueMemberS{Value: since}},
 	})
-	var found []event
+	var found []auditlog.Event
 	for pages.HasMorePages() {
 		page, err := pages.NextPage(ctx)
 		if err != nil {
 			return nil, unreadable(ctx, "AuditEvents")
 		}
 		for _, item := range page.Items {
-			text, _ := item["event"].(*types.AttributeValueMemberS)
-			var e event
-			if text == nil || json.Unmarshal([]byte(text.Value), &e) != nil {
+			e, err := dynamo.DecodeEvent(item)
+			if err != nil {
 				return nil, advice{"an audit event has a form that is not known here", deployAgain, nil}
 			}
 			if requests[e.Request] {
@@ -166,12 +151,12 @@ func (o operator) events(ctx context.Context, began time.Time, requests map[stri
 			}
 		}
 	}
-	slices.SortFunc(found, func(a, b event) int { return cmp.Compare(a.ID, b.ID) })
+	slices.SortFunc(found, func(a, b auditlog.Event) int { return cmp.Compare(a.ID, b.ID) })
 	return found, nil
 }
 
 // eventTable shows who did what, and which policies decided. user is ada's id.
-func eventTable(events []event, user string) string {
+func eventTable(events []auditlog.Event, user string) string {
 	rows := [][]string{{"time", "action", "outcome", "who", "records", "reasons"}}
 	for _, e := range events {
 		who := e.Caller
@@ -181,7 +166,7 @@ func eventTable(events []event, user string) string {
 		case strings.HasPrefix(who, "identity#"):
 			who = "identity without account"
 		}
-		outcome := strings.TrimSpace(e.Outcome + " " + e.Kind)
+		outcome := strings.TrimSpace(string(e.Outcome) + " " + e.Kind)
 		records := ""
 		if e.Records > 0 {
 			records = strconv.Itoa(e.Records)

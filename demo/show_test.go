@@ -11,6 +11,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"fitvault/shared/auditlog"
 	"fitvault/shared/openmhealth"
 )
 
@@ -89,7 +90,7 @@ func TestEventTable(t *testing.T) {
 	require.Equal(t, `time           action          outcome             who        records   reasons
 07:25:00.500   readings.read   allowed             ada        34        owner-reads
 07:25:00.500   readings.read   refused not-found   somebody             
-`, eventTable([]event{
+`, eventTable([]auditlog.Event{
 		{Time: at, Action: "readings.read", Outcome: "allowed", Caller: testUser, Records: 34, Reasons: []string{"owner-reads"}},
 		{Time: at, Action: "readings.read", Outcome: "refused", Kind: "not-found", Caller: "somebody"},
 	}, testUser))

@@ -18,7 +18,7 @@ ASSUMED = {
     "document": (500_000, "bytes of a recording", "assumed"),
     "page": (300_000, "bytes of a page of raw readings", "assumed: 1,000 data points of 300 bytes"),
     "manifest": (500, "bytes of a manifest in the table", "the fields of intake.Manifest"),
-    "event": (600, "bytes of an audit event in the table", "the fields of auditlog.Event"),
+    "event": (400, "bytes of an audit event in the table", "the fields of auditlog.Event"),
     "guard_reads": (3, "documents read for each decision: caller, app, owner", "shared/edge/guard.go"),
     "ingest_gbs": (0.5 * 0.05, "GB-seconds of a sync", "512 MB (template.yaml) for 50 ms, assumed"),
     "read_gbs": (1.73 * 0.15, "GB-seconds of a page of raw readings", "1,769 MB (template.yaml) for 150 ms, assumed"),
@@ -64,7 +64,7 @@ PRICES = {
 }
 API_TIERS = [(333e6, 3.5e-6), (667e6, 2.8e-6), (19e9, 2.38e-6), (float("inf"), 1.51e-6)]
 LAMBDA_TIERS = [(6e9, 0.0000166667), (9e9, 0.000015), (float("inf"), 0.0000133334)]  # x86
-KEYS, ENDPOINTS, ZONES = 4, 2, 2  # KMS keys; KMS and SSM from the VPC (DynamoDB and S3 are free gateway endpoints)
+KEYS, ENDPOINTS, ZONES = 5, 2, 2  # KMS keys; KMS and SSM from the VPC (DynamoDB and S3 are free gateway endpoints)
 
 A = {name: value for name, (value, *_) in ASSUMED.items()}
 P = {name: value for name, (value, _) in PRICES.items()}
@@ -151,7 +151,7 @@ def lines(users: int, form: str) -> dict[str, float]:
         "DynamoDB, recovery of that": stored * P["pitr_gb"],
         "KMS, `project`": n * m.kms_project * P["kms"],
         "KMS, the rest": (n * m.kms_reads + intake_kms) * P["kms"]
-        + n * A["new"] * (P["kms_pair"] + P["kms_sign"])
+        + n * A["new"] * (P["kms_pair"] + 2 * P["kms_sign"])  # the key and the receipt
         + KEYS * P["kms_key"],
         "Aurora": acus(n, m) * MONTH_H * P["acu_h"]
         + n * m.rows_gb * P["aurora_gb"]

@@ -32,7 +32,8 @@ func (e enforced) attemptsOnKeys(t *testing.T) []attempt {
 	t.Helper()
 	ctx := t.Context()
 	root := kms.NewFromConfig(e.root.AWS())
-	data, service, writer, enrolment := e.arns["DataKey.Arn"], e.arns["ServiceKey.Arn"], e.arns["WriterKey.Arn"], e.arns["EnrolmentKey.Arn"]
+	data, service, writer := e.arns["DataKey.Arn"], e.arns["ServiceKey.Arn"], e.arns["WriterKey.Arn"]
+	enrolment, receipts := e.arns["EnrolmentKey.Arn"], e.arns["ReceiptKey.Arn"]
 	of := func(purpose string) map[string]string { return keyring.Context(deployment, "some-key", purpose) }
 	pair, err := root.GenerateDataKeyPairWithoutPlaintext(ctx, &kms.GenerateDataKeyPairWithoutPlaintextInput{
 		KeyId: &data, KeyPairSpec: kmstypes.DataKeyPairSpecEccNistP256, EncryptionContext: of("data")})
@@ -86,6 +87,13 @@ func (e enforced) attemptsOnKeys(t *testing.T) []attempt {
 		}},
 		{"see the enrolment key's public half", []string{ingest, project}, func(ctx context.Context, c aws.Config) error {
 			return none(kms.NewFromConfig(c).GetPublicKey(ctx, &kms.GetPublicKeyInput{KeyId: &enrolment}))
+		}},
+		{"sign a receipt", []string{enrol}, func(ctx context.Context, c aws.Config) error {
+			return none(kms.NewFromConfig(c).Sign(ctx, &kms.SignInput{KeyId: &receipts, Message: []byte("receipt"),
+				MessageType: kmstypes.MessageTypeRaw, SigningAlgorithm: kmstypes.SigningAlgorithmSpecEcdsaSha256}))
+		}},
+		{"see the receipt key's public half", []string{enrol}, func(ctx context.Context, c aws.Config) error {
+			return none(kms.NewFromConfig(c).GetPublicKey(ctx, &kms.GetPublicKeyInput{KeyId: &receipts}))
 		}},
 	}
 	for name, key := range map[string]string{"data": data, "requests": service, "writer": writer} {

@@ -2,7 +2,6 @@ package e2e
 
 import (
 	"bytes"
-	"encoding/json"
 	"net/http"
 	"slices"
 	"testing"
@@ -17,6 +16,7 @@ import (
 
 	"fitvault/e2e/stack"
 	"fitvault/shared/auditlog"
+	"fitvault/shared/dynamo"
 )
 
 // request, operation and the like are stack's, under the short names that
@@ -39,16 +39,7 @@ func invoke(t testing.TB, s *stack.Stack, function string, e events.APIGatewayPr
 }
 
 // event is an audit event as the table holds it.
-type event struct {
-	ID                                                        string
-	Time                                                      time.Time
-	Request, Function, Action, Caller, Client, Owner, Outcome string
-	Kind                                                      string
-	Reasons                                                   []string
-	Records                                                   int
-	Manifest, Recording                                       string
-	Consent                                                   *auditlog.Consent
-}
+type event = auditlog.Event
 
 // leastBits makes the least id of a time.
 type leastBits struct{}
@@ -69,8 +60,8 @@ func eventsSince(t testing.TB, s *stack.Stack, began time.Time) map[string][]eve
 		page, err := pages.NextPage(t.Context())
 		require.NoError(t, err)
 		for _, i := range page.Items {
-			var e event
-			require.NoError(t, json.Unmarshal([]byte(i["event"].(*types.AttributeValueMemberS).Value), &e))
+			e, err := dynamo.DecodeEvent(i)
+			require.NoError(t, err)
 			found[e.Request] = append(found[e.Request], e)
 		}
 	}

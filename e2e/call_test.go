@@ -36,8 +36,9 @@ var allRoutes = []route{
 	{"GET", "/users/{user}/recordings/{id}", "ReadingsFunction", "fitvault/readings.read", "recordings.read", "", ""},
 	{"POST", "/users/{user}/readings", "IngestFunction", "fitvault/readings.write", "readings.write", "application/json", heartRate("2026-05-04T07:25:00+02:00", "71")},
 	{"POST", "/users/{user}/recordings", "IngestFunction", "fitvault/readings.write", "recordings.write", tcxType, recording("2026-05-04T07:25:00Z", "48.1")},
-	{"GET", "/users/{user}/consents/collection", "EnrolFunction", "fitvault/sharing.manage", "consents.read", "", ""},
-	{"PUT", "/users/{user}/consents/collection", "EnrolFunction", "fitvault/sharing.manage", "consents.write", "application/json", `{"version":"1","given":true}`},
+	{"GET", "/users/{user}/consents/{purpose}", "EnrolFunction", "fitvault/sharing.manage", "consents.read", "", ""},
+	{"PUT", "/users/{user}/consents/{purpose}", "EnrolFunction", "fitvault/sharing.manage", "consents.write", "application/json", `{"version":"1","given":true}`},
+	{"GET", "/users/{user}/consents", "EnrolFunction", "fitvault/sharing.manage", "consents.read", "", ""},
 }
 
 func (r route) String() string { return r.method + " " + r.resource }
@@ -81,7 +82,7 @@ func newCall(r route, user, id, token, key string) call {
 }
 
 func (c call) path() string {
-	return strings.NewReplacer("{user}", c.user, "{id}", c.id).Replace(c.resource)
+	return strings.NewReplacer("{user}", c.user, "{id}", c.id, "{purpose}", "collection").Replace(c.resource)
 }
 
 // send calls the API.
@@ -123,6 +124,9 @@ func (c call) event() events.APIGatewayProxyRequest {
 	}
 	if strings.Contains(c.resource, "{id}") {
 		e.PathParameters["id"] = c.id
+	}
+	if strings.Contains(c.resource, "{purpose}") {
+		e.PathParameters["purpose"] = "collection"
 	}
 	for name, values := range c.header {
 		e.Headers[name] = values[len(values)-1]

@@ -93,7 +93,7 @@ func pretend(t *testing.T, s *stack.Stack, e *events.APIGatewayProxyRequest, vic
 	_, _ = rand.Read(b[:])
 	id := fmt.Sprintf("%x-%x-%x-%x-%x", b[:4], b[4:6], b[6:8], b[8:10], b[10:])
 	claims := claimsOf(t, victim.Token)
-	e.Path = strings.NewReplacer("{user}", victim.ID, "{id}", "aaaaaaaaaaaaaaaaaaaaaaaaaa").Replace(e.Resource)
+	e.Path = strings.NewReplacer("{user}", victim.ID, "{id}", "aaaaaaaaaaaaaaaaaaaaaaaaaa", "{purpose}", "collection").Replace(e.Resource)
 	e.StageVariables = map[string]string{"user": victim.ID}
 	for _, name := range []string{"User", "proxy", "user_id", "users"} {
 		e.PathParameters[name] = victim.ID

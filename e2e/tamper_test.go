@@ -21,6 +21,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"fitvault/e2e/stack"
+	"fitvault/shared/auditlog"
 	"fitvault/shared/fault"
 	"fitvault/shared/intake"
 	"fitvault/shared/keyring"
@@ -90,7 +91,7 @@ func (sc *scene) raised(t *testing.T) {
 	require.NotEmpty(t, sc.alarms)
 	for request, want := range sc.alarms {
 		require.Len(t, found[request], 2)
-		require.Equal(t, "allowed", found[request][0].Outcome)
+		require.Equal(t, auditlog.Allowed, found[request][0].Outcome)
 		alarm := found[request][1]
 		want.ID, want.Time, want.Request, want.Reasons = alarm.ID, alarm.Time, request, alarm.Reasons
 		require.Equal(t, want, alarm)

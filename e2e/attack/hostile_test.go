@@ -379,6 +379,7 @@ func consentAttacks() []attack {
 		one("duplicate keys", fault.BadRequest, `{"version":"1","given":false,"given":true}`),
 		one("another case", fault.Invalid, `{"version":"1","Given":true}`),
 		one("an unknown member", fault.Invalid, `{"version":"1","given":true,"`+marker+`":1}`),
+		one("an unknown language", fault.Invalid, `{"version":"1","given":true,"locale":"`+marker+`"}`),
 		one("an unknown version", fault.Invalid, `{"version":"`+marker+`","given":true}`),
 		one("a lone surrogate", fault.BadRequest, `{"version":"\ud83d","given":true}`),
 		one("NUL", fault.BadRequest, "{\"version\":\"1\x00\",\"given\":true}"),

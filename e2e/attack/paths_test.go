@@ -51,7 +51,7 @@ func TestPathTricks(t *testing.T) {
 		inID             bool
 	}{
 		{http.MethodGet, recorded, true}, {http.MethodGet, recorded, false}, {http.MethodGet, readings, false}, {http.MethodGet, recordings, false}, {http.MethodGet, days, false},
-		{http.MethodPost, readings, false}, {http.MethodPost, recordings, false}, {http.MethodGet, consents, false}, {http.MethodPut, consents, false},
+		{http.MethodPost, readings, false}, {http.MethodPost, recordings, false}, {http.MethodGet, consents, false}, {http.MethodGet, standing, false}, {http.MethodPut, consents, false},
 	}
 	for n, place := range places {
 		values := map[string]string{"another's id, upper case": strings.ToUpper(victim.ID), "another's id and NUL": victim.ID + "%00", "another's id by dots": "me%2f..%2f" + victim.ID}
@@ -105,7 +105,7 @@ func raw(t *testing.T, s *stack.Stack, p *stack.Person, r request) stack.Answer 
 	defer func() { _ = connection.Close() }()
 	require.NoError(t, connection.SetDeadline(time.Now().Add(patience)))
 	user, id := r.user, r.id
-	path := api.Path + strings.NewReplacer("{user}", user, "{id}", id).Replace(r.resource)
+	path := api.Path + strings.NewReplacer("{user}", user, "{id}", id, "{purpose}", "collection").Replace(r.resource)
 	_, err = fmt.Fprintf(connection, "%s %s HTTP/1.1\r\nHost: %s\r\nAuthorization: Bearer %s\r\nx-api-key: %s\r\nContent-Type: %s\r\nContent-Length: %d\r\nConnection: close\r\n\r\n%s",
 		r.method, path, api.Host, p.Token, p.Key, r.media, len(r.body), r.body)
 	require.NoError(t, err)

@@ -38,7 +38,8 @@ const (
 	recordings = "/users/{user}/recordings"
 	recorded   = "/users/{user}/recordings/{id}"
 	days       = "/users/{user}/days"
-	consents   = "/users/{user}/consents/collection"
+	consents   = "/users/{user}/consents/{purpose}"
+	standing   = "/users/{user}/consents"
 
 	mediaJSON = "application/json"
 	mediaTCX  = "application/vnd.garmin.tcx+xml"
@@ -50,6 +51,7 @@ var functions = map[string]string{
 	"POST " + readings: "IngestFunction", "POST " + recordings: "IngestFunction",
 	"GET " + readings: "ReadingsFunction", "GET " + recordings: "ReadingsFunction", "GET " + recorded: "ReadingsFunction",
 	"GET " + days: "HistoryFunction", "GET " + consents: "EnrolFunction", "PUT " + consents: "EnrolFunction",
+	"GET " + standing: "EnrolFunction",
 }
 
 // request is one request, which can go through the gateway or past it.
@@ -92,7 +94,7 @@ func (r request) path() string {
 	if id == "" {
 		id = strings.Repeat("b", 26)
 	}
-	path := strings.NewReplacer("{user}", user, "{id}", id).Replace(r.resource)
+	path := strings.NewReplacer("{user}", user, "{id}", id, "{purpose}", "collection").Replace(r.resource)
 	if r.query != "" {
 		path += "?" + r.query
 	}
@@ -130,6 +132,9 @@ func (r request) event(p *stack.Person) events.APIGatewayProxyRequest {
 		if e.PathParameters["id"] = r.id; r.id == "" {
 			e.PathParameters["id"] = strings.Repeat("b", 26)
 		}
+	}
+	if strings.Contains(r.resource, "{purpose}") {
+		e.PathParameters["purpose"] = "collection"
 	}
 	e.MultiValueQueryStringParameters = parsed(query)
 	set := func(name, value string) {

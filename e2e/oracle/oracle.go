@@ -1,11 +1,13 @@
 // Package oracle asks other people's programs for a second opinion: Python's
-// jsonschema of data points, libxml2 and xml.etree of TCX and GPX documents. A test
-// that asks is left out where the Python of `make setup` is absent, and fails
-// where it must not be: with CI=true. ORACLE_PYTHON names another interpreter.
+// jsonschema of data points, libxml2 and xml.etree of TCX and GPX documents, joserfc
+// of consent receipts. A test that asks is left out where the Python of `make setup`
+// is absent, and fails where it must not be: with CI=true. ORACLE_PYTHON names
+// another interpreter.
 package oracle
 
 import (
 	"bytes"
+	"crypto/ecdsa"
 	"encoding/base64"
 	"encoding/json"
 	"os"
@@ -52,6 +54,33 @@ func Documents(t *testing.T, format string, documents [][]byte) []Document {
 		in.WriteString(base64.StdEncoding.EncodeToString(d) + "\n")
 	}
 	return ask[Document](t, "xml_verdicts.py", filepath.Join(root(), "shared", format, "xsd"), &in, len(documents))
+}
+
+// Receipt is what receipt_verdicts.py says of one consent receipt.
+type Receipt struct {
+	Valid      bool           `json:"valid"`
+	Thumbprint string         `json:"thumbprint"` // of the key, RFC 7638
+	Header     map[string]any `json:"header"`
+	Claims     map[string]any `json:"claims"`
+}
+
+// Receipts asks joserfc for receipts under a key, in their order.
+func Receipts(t *testing.T, key *ecdsa.PublicKey, receipts []string) []Receipt {
+	t.Helper()
+	point, err := key.Bytes() // 4, X, Y
+	if err != nil {
+		t.Fatal(err)
+	}
+	jwk := map[string]string{"kty": "EC", "crv": "P-256",
+		"x": base64.RawURLEncoding.EncodeToString(point[1:33]), "y": base64.RawURLEncoding.EncodeToString(point[33:])}
+	var in bytes.Buffer
+	lines := json.NewEncoder(&in)
+	for _, r := range receipts {
+		if err := lines.Encode(map[string]any{"jwk": jwk, "receipt": r}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return ask[Receipt](t, "receipt_verdicts.py", "", &in, len(receipts))
 }
 
 // ask runs a script and reads one JSON object for each of n questions.

@@ -18,12 +18,14 @@ import (
 	"fitvault/guard/contract"
 	"fitvault/shared/access"
 	"fitvault/shared/auditlog"
+	"fitvault/shared/consent"
 	"fitvault/shared/dynamo"
 	"fitvault/shared/edge"
 	"fitvault/shared/edge/edgetest"
 	"fitvault/shared/fault"
 	"fitvault/shared/keyring"
 	"fitvault/shared/keyring/keyringtest"
+	"fitvault/shared/receipt"
 	"fitvault/shared/vault"
 )
 
@@ -44,7 +46,8 @@ func newWorld(t testing.TB) *world {
 	known, err := w.Accounts.Read(t.Context(), access.Keys{Issuer: edgetest.Issuer, Subject: "ada", User: w.Ada, Client: edgetest.Client})
 	require.NoError(t, err)
 	w.accounts.Put(edgetest.Issuer, "ada", known)
-	w.handler = handler{deployment: "fitvault", accounts: &w.accounts, keys: w.keys.KMS, now: w.Now, rand: rand.Reader}
+	w.handler = handler{deployment: "fitvault", texts: consent.Published, accounts: &w.accounts, keys: w.keys.KMS,
+		receipts: &receipt.Signer{Keys: w.keys.KMS}, now: w.Now, rand: rand.Reader}
 	w.start()
 	return w
 }
@@ -57,11 +60,11 @@ func (w *world) start() {
 }
 
 func (w *world) get(subject string) events.APIGatewayProxyRequest {
-	return w.Event(subject, http.MethodGet, resource, map[string]string{"user": "me"})
+	return w.Event(subject, http.MethodGet, one, map[string]string{"user": "me", "purpose": "collection"})
 }
 
 func (w *world) put(subject, body string) events.APIGatewayProxyRequest {
-	e := w.Event(subject, http.MethodPut, resource, map[string]string{"user": "me"})
+	e := w.Event(subject, http.MethodPut, one, map[string]string{"user": "me", "purpose": "collection"})
 	edgetest.SetBody(&e, "application/json", body)
 	return e
 }
@@ -77,8 +80,8 @@ func (w *world) do(t require.TestingT, e events.APIGatewayProxyRequest) events.A
 	return answer
 }
 
-// said requires 200 and returns the answer.
-func (w *world) said(t require.TestingT, e events.APIGatewayProxyRequest) (c consent) {
+// says requires 200 and returns the answer.
+func (w *world) says(t require.TestingT, e events.APIGatewayProxyRequest) (c said) {
 	answer := w.do(t, e)
 	require.Equal(t, 200, answer.StatusCode, answer.Body)
 	require.Equal(t, "application/json", http.Header(answer.MultiValueHeaders).Get("Content-Type"))
@@ -111,11 +114,14 @@ func TestRecordedEvents(t *testing.T) {
 		"token.ada": edgetest.Sign(w.Claims("ada")), "key.app": edgetest.APIKey, "user.ada": w.Ada.String()})
 	require.NoError(t, err)
 	for _, name := range []string{"enrol-get-consent.json", "enrol-put-consent.json"} {
-		c := w.said(t, recorded[name])
+		c := w.says(t, recorded[name])
 		require.True(t, c.Given, name)
 		require.Equal(t, w.Ada.String(), c.User)
 		delete(recorded, name)
 	}
+	answer := w.do(t, recorded["enrol-list-consents.json"])
+	require.Equal(t, 200, answer.StatusCode)
+	delete(recorded, "enrol-list-consents.json")
 	require.Empty(t, recorded, "an event that no test knows")
 }
 
@@ -123,7 +129,10 @@ func TestWithoutAnAccount(t *testing.T) {
 	w := newWorld(t)
 	answer := w.do(t, w.get("eve"))
 	require.Equal(t, 200, answer.StatusCode)
-	require.JSONEq(t, `{"purpose": "collection", "given": false}`, answer.Body)
+	var c said
+	require.NoError(t, json.Unmarshal([]byte(answer.Body), &c))
+	require.NotEmpty(t, c.Text.Markdown, "there is something to read before one agrees")
+	require.Equal(t, said{state: state{Purpose: "collection", Current: "1"}, Text: c.Text}, c)
 
 	t.Run("there is nothing to withdraw", func(t *testing.T) {
 		w.refused(t, w.put("eve", no), fault.Conflict)
@@ -135,17 +144,19 @@ func TestWithoutAnAccount(t *testing.T) {
 // for and that opens what is sealed to it.
 func TestFirstConsent(t *testing.T) {
 	w := newWorld(t)
-	c := w.said(t, w.put("eve", yes))
+	c := w.says(t, w.put("eve", yes))
 	user, err := access.ParseUserID(c.User)
 	require.NoError(t, err)
-	require.Equal(t, consent{User: c.User, State: access.Active, Purpose: "collection", Given: true, Version: "1", Time: "2026-05-04T05:25:00Z"}, c)
+	require.NotEmpty(t, c.Receipt)
+	require.Equal(t, said{account{c.User, access.Active}, state{Purpose: "collection", Given: true, Version: "1", Time: "2026-05-04T05:25:00Z",
+		Locale: "en", How: edgetest.Client, Counts: true, Current: "1"}, nil, c.Receipt}, c)
 
 	docs, err := w.accounts.Read(t.Context(), access.Keys{Issuer: edgetest.Issuer, Subject: "eve", User: user})
 	require.NoError(t, err)
 	require.Equal(t, user, docs.Caller.User)
 	require.Equal(t, access.Active, docs.Owner.State)
 	require.Regexp(t, `^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$`, docs.Owner.Pseudonym)
-	require.Equal(t, map[access.Purpose]access.Consent{access.Collection: {Version: "1", Given: true, Time: w.Time}}, docs.Owner.Consents)
+	require.Equal(t, map[access.Purpose]access.Consent{access.Collection: {Version: "1", Given: true, Time: w.Time, Locale: "en", How: edgetest.Client}}, docs.Owner.Consents)
 
 	key, err := w.keys.Store.OwnerKey(t.Context(), c.User, docs.Owner.DataKey)
 	require.NoError(t, err)
@@ -164,16 +175,18 @@ func TestFirstConsent(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, "71", string(plain))
 
-	require.Equal(t, c, w.said(t, w.get("eve")), "it is what holds from now on")
+	again := w.says(t, w.get("eve"))
+	again.Text = nil
+	require.Equal(t, c, again, "it is what holds from now on")
 	e := w.Audit.Events()
 	require.Len(t, e, 2)
 	require.Equal(t, [3]string{string(access.ConsentsWrite), access.IdentityKey(edgetest.Issuer, "eve"), c.User}, [3]string{e[0].Action, e[0].Caller, e[0].Owner},
 		"before there is an account the caller is the identity, and the owner is who he will be")
-	require.Equal(t, &auditlog.Consent{Purpose: "collection", Version: "1", Given: true}, e[0].Consent)
+	require.Equal(t, &auditlog.Consent{Purpose: "collection", Version: "1", Given: true, Locale: "en", How: edgetest.Client}, e[0].Consent)
 	require.Equal(t, [3]string{string(access.ConsentsRead), c.User, c.User}, [3]string{e[1].Action, e[1].Caller, e[1].Owner})
 
 	t.Run("two people have nothing in common", func(t *testing.T) {
-		other := w.said(t, w.put("mallory", yes))
+		other := w.says(t, w.put("mallory", yes))
 		require.NotEqual(t, c.User, other.User)
 		require.Equal(t, 2, w.keys.Store.OwnerKeys())
 	})
@@ -181,19 +194,24 @@ func TestFirstConsent(t *testing.T) {
 
 func TestWithdrawAndGiveAgain(t *testing.T) {
 	w := newWorld(t)
-	c := w.said(t, w.put("eve", yes))
+	c := w.says(t, w.put("eve", yes))
 	for i, given := range []bool{false, false, true, true} {
 		w.Time = w.Time.Add(time.Minute)
-		c.Given, c.Time = given, w.Time.Format(time.RFC3339Nano)
+		c.Given, c.Counts, c.Time = given, given, w.Time.Format(time.RFC3339Nano)
 		body := map[bool]string{true: yes, false: no}[given]
-		require.Equal(t, c, w.said(t, w.put("eve", body)), i)
-		require.Equal(t, c, w.said(t, w.get("eve")), i)
+		got := w.says(t, w.put("eve", body))
+		require.NotEqual(t, c.Receipt, got.Receipt, "each word has a receipt of its own")
+		c.Receipt = got.Receipt
+		require.Equal(t, c, got, i)
+		got = w.says(t, w.get("eve"))
+		got.Text = nil
+		require.Equal(t, c, got, i)
 	}
 	require.Equal(t, 1, w.keys.Store.OwnerKeys(), "the account and its key stay")
 	w.Time = w.Time.Add(time.Minute)
 	e := w.put("eve", no)
 	e.PathParameters["user"] = c.User
-	require.False(t, w.said(t, e).Given, "also by id")
+	require.False(t, w.says(t, e).Given, "also by id")
 }
 
 // TestAnOldAccountGetsAPseudonym: with its owner's next word, and no other after it.
@@ -203,7 +221,7 @@ func TestAnOldAccountGetsAPseudonym(t *testing.T) {
 	var first string
 	for range 2 {
 		w.Time = w.Time.Add(time.Minute)
-		w.said(t, w.put("ada", yes))
+		w.says(t, w.put("ada", yes))
 		got := w.accounts.Owners()[0].Pseudonym
 		require.NotEmpty(t, got)
 		if first == "" {
@@ -253,7 +271,7 @@ func TestLostRace(t *testing.T) {
 	t.Run("who said the same is told what holds", func(t *testing.T) {
 		w := newWorld(t)
 		meanwhile(t, w, access.Active, access.Consent{Version: "1", Given: true, Time: earlier})
-		c := w.said(t, w.put("eve", yes))
+		c := w.says(t, w.put("eve", yes))
 		require.Equal(t, earlier.Format(time.RFC3339), c.Time)
 		require.Len(t, w.accounts.Owners(), 2)
 		require.Equal(t, 0, w.keys.Store.OwnerKeys(), "its own key is dropped")
@@ -261,9 +279,11 @@ func TestLostRace(t *testing.T) {
 	t.Run("who said something else has said it later", func(t *testing.T) {
 		w := newWorld(t)
 		meanwhile(t, w, access.Active, access.Consent{Version: "1", Given: false, Time: earlier})
-		c := w.said(t, w.put("eve", yes))
+		c := w.says(t, w.put("eve", yes))
 		require.Equal(t, [2]any{true, "2026-05-04T05:25:00Z"}, [2]any{c.Given, c.Time})
-		require.Equal(t, c, w.said(t, w.get("eve")))
+		found := w.says(t, w.get("eve"))
+		found.Text = nil
+		require.Equal(t, c, found)
 		e := w.Audit.Events()
 		require.Equal(t, c.User, e[1].Owner, "the event before the effect names the account that there is")
 	})
@@ -271,7 +291,7 @@ func TestLostRace(t *testing.T) {
 		w := newWorld(t)
 		meanwhile(t, w, access.Active, access.Consent{Version: "1", Given: false, Time: w.Time})
 		w.refused(t, w.put("eve", yes), fault.Conflict)
-		require.False(t, w.said(t, w.get("eve")).Given)
+		require.False(t, w.says(t, w.get("eve")).Given)
 	})
 	t.Run("or the account is closed by now", func(t *testing.T) {
 		w := newWorld(t)
@@ -339,7 +359,7 @@ func TestConcurrentWords(t *testing.T) {
 			if test.kind != "" {
 				w.refused(t, e, test.kind)
 			} else {
-				c := w.said(t, e)
+				c := w.says(t, e)
 				require.Equal(t, [2]any{true, w.Time.Add(test.time).Format(time.RFC3339Nano)}, [2]any{c.Given, c.Time})
 			}
 			held := w.accounts.Owners()[0].Consents[access.Collection]
@@ -357,7 +377,12 @@ func TestRefusals(t *testing.T) {
 	}{
 		{"another version of the text", `{"version": "2", "given": true}`, fault.Invalid, version},
 		{"an empty version", `{"version": "", "given": true}`, fault.Invalid, version},
-		{"to withdraw in another version", `{"version": "2", "given": false}`, fault.Invalid, version},
+		{"a language that there is no text in", `{"version": "1", "given": true, "locale": "fr"}`, fault.Invalid, []fault.Item{{Pointer: "/locale", Rule: "locale"}}},
+		{"an empty language", `{"version": "1", "given": true, "locale": ""}`, fault.Invalid, []fault.Item{{Pointer: "/locale", Rule: "locale"}}},
+		{"a language of null", `{"version": "1", "given": true, "locale": null}`, fault.Invalid, nil},
+		{"to withdraw a version of null", `{"version": null, "given": false}`, fault.Invalid, nil},
+		{"a language of another type", `{"version": "1", "given": true, "locale": 1}`, fault.Invalid, nil},
+		{"how, which is ours to say", `{"version": "1", "given": true, "how": "another"}`, fault.Invalid, nil},
 		{"no version", `{"given": true}`, fault.Invalid, nil},
 		{"no given", `{"version": "1"}`, fault.Invalid, nil},
 		{"null", `null`, fault.Invalid, nil},
@@ -380,7 +405,7 @@ func TestRefusals(t *testing.T) {
 				w := newWorld(t)
 				require.Equal(t, test.items, w.refused(t, w.put(subject, test.body), test.kind))
 				w.requireNothingNew(t)
-				require.True(t, w.accounts.Owners()[0].Consented(access.Collection, w.Time))
+				require.True(t, w.accounts.Owners()[0].Consents[access.Collection].Given)
 				require.Len(t, w.Audit.Events(), 1)
 				require.Equal(t, auditlog.Refused, w.Audit.Events()[0].Outcome)
 			}
@@ -398,6 +423,18 @@ func TestRefusals(t *testing.T) {
 		"another media type": func(_ *world, e *events.APIGatewayProxyRequest) fault.Kind {
 			edgetest.SetHeader(e, "Content-Type", "text/plain")
 			return fault.UnsupportedType
+		},
+		"a purpose that is none": func(_ *world, e *events.APIGatewayProxyRequest) fault.Kind {
+			e.PathParameters["purpose"] = "marketing"
+			return fault.NotFound
+		},
+		"a purpose in other letters": func(_ *world, e *events.APIGatewayProxyRequest) fault.Kind {
+			e.PathParameters["purpose"] = "Collection"
+			return fault.NotFound
+		},
+		"no purpose": func(_ *world, e *events.APIGatewayProxyRequest) fault.Kind {
+			delete(e.PathParameters, "purpose")
+			return fault.NotFound
 		},
 		"a query": func(_ *world, e *events.APIGatewayProxyRequest) fault.Kind {
 			e.QueryStringParameters = map[string]string{"given": "true"}
@@ -418,7 +455,7 @@ func TestRefusals(t *testing.T) {
 		w.accounts.Put("", "", access.Documents{Owner: &owner})
 		w.refused(t, w.put("ada", no), fault.Forbidden)
 		w.refused(t, w.get("ada"), fault.Forbidden)
-		require.True(t, w.accounts.Owners()[0].Consented(access.Collection, w.Time))
+		require.True(t, w.accounts.Owners()[0].Consents[access.Collection].Given)
 	})
 }
 
@@ -440,6 +477,9 @@ func TestFailures(t *testing.T) {
 	}{
 		{"KMS makes no pair", "eve", func(w *world) { w.keys.KMS.Hook = failing("new pair") }, fault.Unavailable},
 		{"KMS does not sign", "eve", func(w *world) { w.keys.KMS.Hook = failing("sign") }, fault.Unavailable},
+		{"KMS signs no receipt", "eve", func(w *world) { w.keys.KMS.Hook = failing("sign receipts") }, fault.Unavailable},
+		{"KMS signs no receipt of a later word", "ada", func(w *world) { w.keys.KMS.Hook = failing("sign receipts") }, fault.Unavailable},
+		{"KMS does not show the receipt key", "ada", func(w *world) { w.keys.KMS.Hook = failing("public key") }, fault.Unavailable},
 		{"the account cannot be stored", "eve", func(w *world) { w.accounts.Hook = failing("create account") }, fault.Unavailable},
 		{"a consent cannot be stored", "ada", func(w *world) { w.accounts.Hook = failing("put consent") }, fault.Unavailable},
 		{"the account has closed meanwhile", "ada", func(w *world) {
@@ -469,6 +509,8 @@ func TestFailures(t *testing.T) {
 		{"the audit log is down", "eve", func(w *world) { w.Audit.Fail(errors.New("down")) }, fault.Unavailable},
 		{"no randomness", "eve", func(w *world) { w.handler.rand = iotest.ErrReader(errors.New("no entropy")) }, fault.Internal},
 		{"randomness for two ids only", "eve", func(w *world) { w.handler.rand = strings.NewReader(strings.Repeat("0123456789abcdef", 2)) }, fault.Internal},
+		{"randomness for three ids only", "eve", func(w *world) { w.handler.rand = strings.NewReader(strings.Repeat("0123456789abcdef", 3)) }, fault.Internal},
+		{"none for a receipt", "ada", func(w *world) { w.handler.rand = strings.NewReader("0123456789abcdef") }, fault.Internal},
 		{"none for a pseudonym", "ada", func(w *world) { w.handler.rand = iotest.ErrReader(errors.New("no entropy")) }, fault.Internal},
 		{"randomness for one id only", "eve", func(w *world) { w.handler.rand = strings.NewReader("0123456789abcdef") }, fault.Internal},
 	} {
@@ -490,20 +532,26 @@ func TestFailures(t *testing.T) {
 	})
 }
 
-// FuzzDecode: no body takes enrol down, and what is agreed to is the current
-// text, in so many words.
+// FuzzDecode: no body takes enrol down, and what is said is there in so many words.
 func FuzzDecode(f *testing.F) {
-	for _, seed := range []string{yes, no, `{"version": "1", "given": true, "given": false}`, `{"version": "\u0031", "given": true}`, `{"Version": "1", "given": true}`, `null`, `[`} {
+	for _, seed := range []string{yes, no, `{"given": false, "locale": "de"}`, `{"given": true}`, `{"version": "1", "given": true, "given": false}`, `{"version": "\u0031", "given": true}`, `{"Version": "1", "given": true}`, `null`, `[`} {
 		f.Add([]byte(seed))
 	}
 	f.Fuzz(func(t *testing.T, body []byte) {
-		said, err := decode(body)
+		in, err := decode(body)
 		if err != nil {
 			require.Contains(t, []fault.Kind{fault.BadRequest, fault.Invalid}, fault.KindOf(err))
 			return
 		}
 		var plain map[string]any
 		require.NoError(t, json.Unmarshal(body, &plain))
-		require.Equal(t, map[string]any{"version": currentText, "given": said.Given}, plain)
+		want := map[string]any{"given": in.Given}
+		for name, value := range map[string]*string{"version": in.Version, "locale": in.Locale} {
+			if value != nil {
+				want[name] = *value
+			}
+		}
+		require.Equal(t, want, plain)
+		require.True(t, !in.Given || in.Version != nil)
 	})
 }

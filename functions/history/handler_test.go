@@ -383,7 +383,7 @@ func TestTampering(t *testing.T) {
 			all := w.Audit.Events()
 			last := all[len(all)-1]
 			require.Equal(t, auditlog.Alarm, last.Outcome)
-			require.Equal(t, auditlog.Altered, last.Kind)
+			require.Equal(t, auditlog.PieceAltered, last.Kind)
 			require.Equal(t, w.Ada.String(), last.Owner)
 			require.Contains(t, w.Log.String(), `"alarm":true`)
 		})

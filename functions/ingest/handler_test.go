@@ -480,7 +480,7 @@ func TestSwappedKey(t *testing.T) {
 				require.Empty(t, w.documents.IDs())
 				last := w.Audit.Events()[len(w.Audit.Events())-1]
 				require.Equal(t, auditlog.Alarm, last.Outcome)
-				require.Equal(t, "stored-key-altered", last.Kind)
+				require.Equal(t, auditlog.KeyAltered, last.Kind)
 				require.Contains(t, w.Log.String(), `"alarm":true`)
 			}
 		})

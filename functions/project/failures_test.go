@@ -5,7 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -90,7 +92,7 @@ func TestObjectsThatAreNone(t *testing.T) {
 }
 
 func TestReplayWithoutTheBucket(t *testing.T) {
-	for _, failing := range []string{"list", "get", "delete"} {
+	for _, failing := range []string{"list", "put", "get", "delete"} {
 		w := newWorld(t)
 		w.send(t, w.Ada, point("a", "2026-05-04T10:00:00Z", "60"))
 		w.failures.set("aws/lambda/a", lambdas(t, w.records(w.Ada)...))
@@ -101,7 +103,7 @@ func TestReplayWithoutTheBucket(t *testing.T) {
 			return nil
 		}
 		require.Equal(t, fault.Unavailable, fault.KindOf(w.replay(t)), failing)
-		require.Len(t, w.failures.ids(), 1)
+		require.Equal(t, "aws/lambda/a", w.failures.ids()[0], "it stays")
 		require.NotContains(t, w.log.String(), "canary")
 	}
 	t.Run("two replays at once", func(t *testing.T) {
@@ -116,6 +118,148 @@ func TestReplayWithoutTheBucket(t *testing.T) {
 		require.NoError(t, w.replay(t))
 		require.NotContains(t, w.log.String(), "not projected")
 	})
+}
+
+// TestAFailureDuringItsReplay: what fails anew between a replay's success and its
+// delete is replayed the next time, not lost.
+func TestAFailureDuringItsReplay(t *testing.T) {
+	w := newWorld(t)
+	w.send(t, w.Ada, point("a", "2026-05-04T10:00:00Z", "60"))
+	w.blocks.Put(w.Ada.String(), "2026-05-04#x", []byte("canary"))
+	altered := record(1, w.Ada.String(), "2026-05-04#x")
+	for range 2 {
+		require.Empty(t, w.deliver(t, altered))
+	}
+	first := w.failures.ids()
+	require.Len(t, first, 2)
+	require.Len(t, units(first), 1)
+
+	w.blocks.Put(w.Ada.String(), "2026-05-04#x", nil) // mended
+	once := false
+	w.failures.happen = func(call, id string) {
+		if call != "delete" || id != first[0] || once {
+			return
+		}
+		once = true
+		require.Equal(t, rates("2026-05-04", 1, "60", "60", "60", "60"), w.days(t, w.Ada), "the replay has succeeded")
+		w.send(t, w.Ada, point("b", "2026-05-04T11:00:00Z", "80"))
+		w.blocks.Put(w.Ada.String(), "2026-05-04#x", []byte("canary"))
+		require.Empty(t, w.deliver(t, altered))
+	}
+	require.NoError(t, w.replay(t))
+	require.True(t, once)
+	left := w.failures.ids()
+	require.Len(t, left, 1)
+	require.NotContains(t, first, left[0])
+
+	w.blocks.Put(w.Ada.String(), "2026-05-04#x", nil)
+	require.NoError(t, w.replay(t))
+	require.Empty(t, w.failures.ids())
+	require.Equal(t, rates("2026-05-04", 2, "60", "80", "70", "140"), w.days(t, w.Ada))
+}
+
+// errEnded stands for the end of a function: nothing runs after it.
+var errEnded = errors.New("ended")
+
+// replayEnded is a replay that may be ended from outside.
+func (w *world) replayEnded(t testing.TB) (ended bool) {
+	defer func() {
+		switch r := recover(); r {
+		case nil:
+		case errEnded:
+			ended = true
+		default:
+			panic(r)
+		}
+	}()
+	require.NoError(t, w.replay(t))
+	return false
+}
+
+// TestReplayThatIsEnded: a failure that ends the function is found by its mark,
+// comes last from then on, and holds up none of the others; of Lambda's objects,
+// none of their other parts.
+func TestReplayThatIsEnded(t *testing.T) {
+	w := newWorld(t)
+	w.send(t, w.Ada, point("a", "2026-05-04T10:00:00Z", "60"), point("b", "2026-05-05T10:00:00Z", "60"))
+	w.send(t, w.Ben, point("a", "2026-05-04T10:00:00Z", "60"))
+	w.failures.set("aws/lambda/a", lambdas(t, w.records(w.Ada)...))
+	w.failures.set("aws/lambda/b", localStacks(t, record(1, w.Ada.String(), "2026-05-09#a")))
+	w.failures.set("aws/lambda/c", lambdas(t, w.records(w.Ben)...))
+	poisonous := map[string]bool{"aws/lambda/a": true, "aws/lambda/b": true}
+	w.failures.happen = func(call, id string) {
+		if call == "get" && poisonous[id] {
+			panic(errEnded)
+		}
+	}
+	next := func() { w.Time = w.Time.Add(15 * time.Minute) }
+	marks := func() []string { return names(w.failures.ids(), triedPrefix) }
+
+	require.True(t, w.replayEnded(t))
+	require.Equal(t, []string{"aws/lambda/a"}, marks())
+	w.Time = w.Time.Add(time.Minute) // Lambda tries again soon: somebody may be at work on the first
+	require.True(t, w.replayEnded(t))
+	require.Equal(t, []string{"aws/lambda/a", "aws/lambda/b"}, marks())
+	require.NotContains(t, w.log.String(), "alarm")
+	next()
+	require.True(t, w.replayEnded(t))
+	require.NotEmpty(t, w.days(t, w.Ben), "the others are done")
+	require.NotContains(t, w.failures.ids(), "aws/lambda/c")
+	require.Contains(t, w.log.String(), `"msg":"a replay was ended"`)
+	require.Contains(t, w.log.String(), `"alarm":true`)
+	require.Equal(t, []string{"aws/lambda/b", "aws/lambda/a"}, marks(), "by when they were tried last")
+	next()
+	delete(poisonous, "aws/lambda/b") // mended: it is next, whatever the other does
+	require.True(t, w.replayEnded(t))
+	require.NotContains(t, w.failures.ids(), "aws/lambda/b")
+
+	// Now the object can be read, and one of its parts ends the function.
+	next()
+	delete(poisonous, "aws/lambda/a")
+	require.False(t, w.replayEnded(t))
+	aside := w.failures.ids()
+	require.Len(t, aside, 2, "each part is a failure of its own")
+	require.Len(t, names(aside, asidePrefix), 2)
+	poisonous[aside[0]] = true
+	next()
+	require.True(t, w.replayEnded(t))
+	next()
+	require.True(t, w.replayEnded(t))
+	require.Contains(t, w.failures.ids(), aside[0])
+	require.NotContains(t, w.failures.ids(), aside[1])
+	require.NotEmpty(t, w.days(t, w.Ada))
+	delete(poisonous, aside[0])
+	next()
+	require.False(t, w.replayEnded(t))
+	require.Empty(t, w.failures.ids(), "no mark is left")
+	require.Equal(t, 2, strings.Count(w.days(t, w.Ada), "\n")+1)
+}
+
+// names are what marks name, or else what follows a prefix.
+func names(ids []string, prefix string) (all []string) {
+	for _, id := range ids {
+		name, ok := strings.CutPrefix(id, prefix)
+		if !ok {
+			continue
+		}
+		if prefix == triedPrefix {
+			name = nameOf(id)
+		}
+		all = append(all, name)
+	}
+	return all
+}
+
+// TestMarksOfWhatIsGone are taken away.
+func TestMarksOfWhatIsGone(t *testing.T) {
+	w := newWorld(t)
+	w.failures.set(triedPrefix+w.Time.UTC().Format(stamp)+"/aws/lambda/a", nil)
+	require.NoError(t, w.replay(t))
+	require.Len(t, w.failures.ids(), 1, "it may be at work")
+	w.Time = w.Time.Add(longest + time.Second)
+	require.NoError(t, w.replay(t))
+	require.Empty(t, w.failures.ids())
+	require.NotContains(t, w.log.String(), "alarm")
 }
 
 // TestRecordedEvents runs the events that people run by hand.

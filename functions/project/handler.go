@@ -103,11 +103,12 @@ type invocation struct {
 	ring    keys
 	request string
 	began   time.Time
+	heavy   turn // of the days that take much memory
 	counts  counts
 }
 
 func (p *projector) begin(ctx context.Context) *invocation {
-	i := &invocation{projector: p, ring: p.keys(), began: p.now()}
+	i := &invocation{projector: p, ring: p.keys(), began: p.now(), heavy: newTurn()}
 	if c, ok := lambdacontext.FromContext(ctx); ok {
 		i.request = c.AwsRequestID
 	}

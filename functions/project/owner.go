@@ -107,13 +107,19 @@ func (i *invocation) open(ctx context.Context, w stream.Work) (*owner, error) {
 		return nil, err
 	}
 	o := &owner{invocation: i, id: w.Owner.String(), pseudonym: account.Pseudonym}
-	o.opener = opening.New(i.ring, o.id, func(ctx context.Context) error {
-		return i.write(ctx, auditlog.Event{Owner: o.id, Outcome: auditlog.Alarm, Kind: auditlog.Altered})
-	})
-	if o.sealer, err = i.ring.Sealer(ctx, o.id, account.DataKey); errors.Is(err, keyring.ErrAltered) {
-		err = o.opener.Broken(ctx)
+	o.opener = opening.New(i.ring, o.id, func(ctx context.Context) error { return o.alarm(ctx, auditlog.PieceAltered) })
+	o.sealer, err = i.ring.Sealer(ctx, o.id, account.DataKey)
+	if errors.Is(err, keyring.ErrAltered) {
+		if failed := o.alarm(ctx, auditlog.KeyAltered); failed != nil {
+			return nil, failed
+		}
 	}
 	return o, err
+}
+
+// alarm says that what is stored for the owner is not what was stored.
+func (o *owner) alarm(ctx context.Context, kind string) error {
+	return o.write(ctx, auditlog.Event{Owner: o.id, Outcome: auditlog.Alarm, Kind: kind})
 }
 
 // write writes an audit event. Nobody has asked, so there is no caller.

@@ -23,6 +23,7 @@ import (
 	"fitvault/shared/intake"
 	"fitvault/shared/keyring"
 	"fitvault/shared/keyring/keyringtest"
+	"fitvault/shared/stream"
 )
 
 // TestDays: what comes in is counted on its civil days, whoever the owner.
@@ -194,13 +195,14 @@ func databaseDown(failing string) func(w *world) func() {
 	}
 }
 
-// TestNoRandomness: without an audit event's id nothing is opened.
+// TestNoRandomness: without an audit event's id nothing is opened, and without
+// an id of its own a failure is not set aside: it is tried again.
 func TestNoRandomness(t *testing.T) {
 	w := newWorld(t)
 	w.send(t, w.Ada, point("a", "2026-05-04T10:00:00Z", "60"))
 	w.projector.rand = iotest.ErrReader(errors.New("no entropy"))
-	require.Empty(t, w.deliver(t, w.records(w.Ada)...))
-	require.Len(t, w.failures.ids(), 1)
+	require.Equal(t, []string{"100"}, w.deliver(t, w.records(w.Ada)...))
+	require.Empty(t, w.failures.ids())
 	require.Empty(t, w.days(t, w.Ada))
 }
 
@@ -235,10 +237,11 @@ func TestBrokenOwner(t *testing.T) {
 			require.NotContains(t, w.log.String(), "canary")
 			aside := w.failures.ids()
 			require.Len(t, aside, 1)
-			require.Regexp(t, "^aside/[0-9a-f]{64}$", aside[0], "the name says nothing")
+			require.Regexp(t, "^aside/[0-9a-f]{64}/[0-9a-v]{26}$", aside[0], "the name says nothing")
 
-			require.NoError(t, w.replay(t), "it stays as it is")
-			require.Equal(t, aside, w.failures.ids())
+			require.NoError(t, w.replay(t), "it stays")
+			require.Len(t, w.failures.ids(), 1)
+			require.Equal(t, units(aside), units(w.failures.ids()))
 			require.Equal(t, 2, w.alarms(w.Ada))
 
 			w.blocks.Put(w.Ada.String(), "2026-05-04#x", nil)
@@ -267,8 +270,9 @@ func TestAlteredKeys(t *testing.T) {
 		before := w.alarms(w.Ada)
 		require.Empty(t, w.deliver(t, w.records(w.Ada)...), name)
 		require.Equal(t, before+1, w.alarms(w.Ada), name)
+		require.Equal(t, auditlog.KeyAltered, w.Audit.Events()[len(w.Audit.Events())-1].Kind)
 		require.Empty(t, w.days(t, w.Ada))
-		require.Len(t, w.failures.ids(), 1)
+		require.Len(t, units(w.failures.ids()), 1)
 	}
 	w.keys.Store.SetOwnerKey(w.Ada.String(), "key-of-ada", good)
 	require.NoError(t, w.replay(t))
@@ -333,6 +337,81 @@ func (p panicking) Version(ctx context.Context, pseudonym, part string) (int64, 
 		panic("canary")
 	}
 	return p.parts.Version(ctx, pseudonym, part)
+}
+
+// TestDaysThatTakeMemory: what a day will cost is known before it is opened. More
+// than there may be is set aside, and the owner's other days and other owners' go
+// on; heavy days are opened one at a time, whoever's they are.
+func TestDaysThatTakeMemory(t *testing.T) {
+	t.Run("too many bytes", func(t *testing.T) {
+		defer func(was int) { maxDayBytes = was }(maxDayBytes)
+		w := newWorld(t)
+		w.send(t, w.Ada, point("a", "2026-05-04T10:00:00Z", "60"))
+		w.send(t, w.Ada, point("b", "2026-05-04T11:00:00Z", "60"))
+		w.send(t, w.Ada, point("c", "2026-05-05T10:00:00Z", "60"))
+		w.send(t, w.Ben, point("a", "2026-05-04T10:00:00Z", "60"))
+		maxDayBytes = 2*len(w.blocks.Of(w.Ada.String())[0].Blob) - 10
+		unwrapped := 0
+		w.keys.KMS.Hook = func(call string) error { unwrapped++; return nil }
+		require.Empty(t, w.deliver(t, record(1, w.Ada.String(), "2026-05-04#a")))
+		require.Equal(t, 1, unwrapped, "only what sealing needs: nothing was opened")
+		require.Len(t, w.failures.ids(), 1)
+		require.Contains(t, w.log.String(), `"alarm":true`)
+		require.Contains(t, w.log.String(), "more than can be counted")
+		require.Empty(t, w.deliver(t, w.records(w.Ada, w.Ben)...))
+		require.Equal(t, rates("2026-05-05", 1, "60", "60", "60", "60"), w.days(t, w.Ada))
+		require.NotEmpty(t, w.days(t, w.Ben))
+		require.Zero(t, w.alarms(w.Ada), "nothing was altered")
+	})
+	t.Run("too many readings", func(t *testing.T) {
+		defer func(was int) { maxDay = was }(maxDay)
+		maxDay = 2
+		w := newWorld(t)
+		w.send(t, w.Ada, point("a", "2026-05-04T10:00:00Z", "60"), point("b", "2026-05-04T10:00:00Z", "60"))
+		w.send(t, w.Ada, point("c", "2026-05-04T11:00:00Z", "60"))
+		w.send(t, w.Ben, point("a", "2026-05-04T10:00:00Z", "60"))
+		require.Empty(t, w.deliver(t, w.records(w.Ada, w.Ben)...))
+		require.Empty(t, w.days(t, w.Ada))
+		require.NotEmpty(t, w.days(t, w.Ben))
+		require.Len(t, units(w.failures.ids()), 1)
+	})
+	t.Run("one heavy day at a time", func(t *testing.T) {
+		heavy := newTurn()
+		require.NoError(t, heavy.enter(t.Context()))
+		entered := make(chan error)
+		go func() { entered <- heavy.enter(t.Context()) }()
+		select {
+		case <-entered:
+			t.Fatal("two at once")
+		default:
+		}
+		heavy.leave()
+		require.NoError(t, <-entered)
+
+		ctx, cancel := context.WithTimeout(t.Context(), spare)
+		defer cancel()
+		require.Equal(t, fault.Unavailable, fault.KindOf(heavy.enter(ctx)), "no time to wait, so it is tried again")
+	})
+	t.Run("a day of many blocks is heavy, and one of few is not", func(t *testing.T) {
+		w := newWorld(t)
+		for i := range lightBlocks + 1 {
+			w.send(t, w.Ada, point(fmt.Sprint(i), "2026-05-04T10:00:00Z", "60"))
+		}
+		w.send(t, w.Ben, point("a", "2026-05-04T10:00:00Z", "60"))
+		i := w.projector.begin(t.Context())
+		require.NoError(t, i.heavy.enter(t.Context()))
+		ctx, cancel := context.WithTimeout(t.Context(), spare+time.Second)
+		defer cancel()
+		batch, err := stream.Read(event(w.records(w.Ada, w.Ben)...))
+		require.NoError(t, err)
+		failed := i.run(ctx, batch.Works)
+		require.Len(t, failed, 1)
+		require.Equal(t, w.Ada, failed[0].Owner)
+		require.NotEmpty(t, w.days(t, w.Ben))
+		i.heavy.leave()
+		require.Empty(t, i.run(t.Context(), batch.Works))
+		require.Equal(t, rates("2026-05-04", lightBlocks+1, "60", "60", "60", fmt.Sprint(60*(lightBlocks+1))), w.days(t, w.Ada))
+	})
 }
 
 // TestTimeRunsOut: parts that there is no time for are tried again, not begun.

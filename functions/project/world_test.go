@@ -95,6 +95,7 @@ func (s stored) Between(ctx context.Context, owner, first, end string) iter.Seq2
 // bucket is a bucket in memory.
 type bucket struct {
 	mu      sync.Mutex
+	happen  func(call, id string) // before a call, outside of the lock
 	objects map[string][]byte
 	fail    func(call string) error
 	page    int // of a list; 0: 1,000
@@ -123,7 +124,15 @@ func (b *bucket) List(_ context.Context, prefix, after string) (ids []string, er
 	return ids, err
 }
 
+// meanwhile lets something happen first.
+func (b *bucket) meanwhile(call, id string) {
+	if b.happen != nil {
+		b.happen(call, id)
+	}
+}
+
 func (b *bucket) Get(_ context.Context, id string) ([]byte, error) {
+	b.meanwhile("get", id)
 	err := b.lock("get")
 	defer b.mu.Unlock()
 	content, ok := b.objects[id]
@@ -134,6 +143,7 @@ func (b *bucket) Get(_ context.Context, id string) ([]byte, error) {
 }
 
 func (b *bucket) Put(_ context.Context, id string, content []byte) error {
+	b.meanwhile("put", id)
 	err := b.lock("put")
 	defer b.mu.Unlock()
 	if _, ok := b.objects[id]; err == nil && !ok {
@@ -150,6 +160,7 @@ func (b *bucket) set(id string, content []byte) {
 }
 
 func (b *bucket) Delete(_ context.Context, id string) error {
+	b.meanwhile("delete", id)
 	err := b.lock("delete")
 	defer b.mu.Unlock()
 	if err == nil {
@@ -167,6 +178,16 @@ func (b *bucket) ids() []string {
 	}
 	slices.Sort(ids)
 	return ids
+}
+
+// units are what the objects with these ids belong to, each once.
+func units(ids []string) (all []string) {
+	for _, id := range ids {
+		if u := unit(id); !slices.Contains(all, u) {
+			all = append(all, u)
+		}
+	}
+	return all
 }
 
 type lockedBuffer struct {

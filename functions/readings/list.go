@@ -18,7 +18,6 @@ import (
 	"fitvault/shared/intake"
 	"fitvault/shared/openmhealth"
 	"fitvault/shared/reading"
-	"fitvault/shared/segment"
 )
 
 // maxOpened bounds the work of one request, in readings opened. A block costs as
@@ -290,46 +289,25 @@ func (d *day) list(ctx context.Context, l *list) (work int, err error) {
 	if !slices.ContainsFunc(blocks, func(s dynamo.Sealed) bool { return !l.filter.old(s.Arrived) }) {
 		return len(blocks), nil
 	}
-	// Unpacked, a day may take a hundred times as much memory: it is unpacked twice.
-	var copies block.Copies
-	plains := make([][]byte, len(blocks))
-	for n, sealed := range blocks {
+	var opened block.Day
+	// What is too old only says which copies count.
+	asked := func(b block.Header) bool { return !l.filter.old(b.Arrived) }
+	for _, sealed := range blocks {
 		_, id, _ := strings.Cut(sealed.Item, "#")
 		plain, err := d.Open(ctx, sealed.Blob, intake.BlockPlace(d.deployment, d.owner, d.date, id))
 		if err != nil {
 			return 0, err
 		}
-		b, err := block.Decode(plain, segment.DefaultLimits)
+		n, err := opened.Add(sealed.Item, plain, asked)
 		if err != nil {
 			return 0, d.Broken(ctx)
 		}
-		if work += blockCost + len(b.Points) + len(plain)/textCost; work > maxDay {
+		if work += blockCost + n + len(plain)/textCost; work > maxDay {
 			return 0, errDay
 		}
-		if !l.filter.old(b.Arrived) { // others only say which copies count
-			plains[n] = plain
-		}
-		for i, p := range b.Points {
-			r, err := reading.FromPoint(p)
-			if err != nil {
-				return 0, d.Broken(ctx)
-			}
-			copies.Add(b.Header, sealed.Item, i, r)
-		}
 	}
-	for n, sealed := range blocks {
-		if plains[n] == nil {
-			continue
-		}
-		b, err := block.Decode(plains[n], segment.DefaultLimits)
-		if err != nil {
-			return 0, d.Broken(ctx)
-		}
-		for i, p := range b.Points {
-			if r, err := reading.FromPoint(p); err == nil && copies.Counts(b.Header, sealed.Item, i, r) {
-				l.add(r, sealed.Item, i)
-			}
-		}
+	if err := opened.Each(l.add); err != nil {
+		return 0, d.Broken(ctx)
 	}
 	return work, nil
 }

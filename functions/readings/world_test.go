@@ -234,7 +234,7 @@ func (w *world) alarmed(t testing.TB, e eventOf) {
 	w.refused(t, e, fault.Internal)
 	last := w.lastEvent(t)
 	require.Equal(t, auditlog.Alarm, last.Outcome)
-	require.Equal(t, "sealed-piece-altered", last.Kind)
+	require.Equal(t, auditlog.PieceAltered, last.Kind)
 	require.Equal(t, w.Ada.String(), last.Owner)
 	require.Contains(t, w.Log.String(), `"alarm":true`)
 }

@@ -30,6 +30,23 @@ def test_a_good_access_token_passes() -> None:
     assert authorizer.verify(token(), [POOL], [SCOPE], keys())["scope"].split() == ["openid", SCOPE]
 
 
+def test_each_authorizer_takes_its_own_pools_tokens() -> None:
+    """Two pools whose keys have the same id: a key vouches for its own issuer only."""
+    staff = "eu-central-1_Staff"
+    of_staff = f"https://cognito-idp.eu-central-1.amazonaws.com/{staff}"
+    both = authorizer.PoolKeys(lambda pool: JWKS if pool == POOL else KeySet([OTHER]).as_dict(private=False))
+    assert authorizer.verify(token(), [POOL], [SCOPE], both)
+    assert authorizer.verify(token(OTHER, iss=of_staff), [staff], [SCOPE], both)
+    for text, pool in (
+        (token(), staff),
+        (token(OTHER, iss=of_staff), POOL),
+        (token(iss=of_staff), staff),
+        (token(OTHER), POOL),
+    ):
+        with pytest.raises(authorizer.TokenRefused):
+            authorizer.verify(text, [pool], [SCOPE], both)
+
+
 def test_a_method_without_scopes_asks_for_an_id_token() -> None:
     assert authorizer.verify(token(token_use="id"), [POOL], [], keys())
     with pytest.raises(authorizer.TokenRefused):

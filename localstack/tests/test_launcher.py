@@ -18,7 +18,22 @@ import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
-from launcher import apps, cli, deployment, forge, invoke, pools, processes, seed, services, stackfile, state, template
+from launcher import (
+    apps,
+    cli,
+    deployment,
+    forge,
+    invoke,
+    pools,
+    processes,
+    roles,
+    seed,
+    services,
+    stackfile,
+    state,
+    template,
+    totp,
+)
 from launcher.layout import HERE, ROOT, Layout, default, port_file
 from launcher.progress import Trouble
 
@@ -47,7 +62,7 @@ def test_the_local_pools_are_what_the_template_would_make(tmp_path: Path) -> Non
     path.write_text(TEMPLATE)
     settings = template.pool_settings(template.load(path))
     policies = {"PasswordPolicy": {"MinimumLength": 12}}
-    assert settings.pool == {"UsernameAttributes": ["email"], "MfaConfiguration": "OFF", "Policies": policies}
+    assert settings.pool == {"UsernameAttributes": ["email"], "MfaConfiguration": "OPTIONAL", "Policies": policies}
     assert settings.resource_server["Scopes"] == [{"ScopeName": "readings.read", "ScopeDescription": "read"}]
     assert settings.client["CallbackURLs"] == ["https://app.example/back"]
     assert settings.client["TokenValidityUnits"] == {"AccessToken": "minutes"}
@@ -70,9 +85,11 @@ def test_a_template_without_them_is_named(tmp_path: Path, old: str, new: str, te
         template.pool_settings(template.load(path))
 
 
-def test_our_own_template_has_them() -> None:
-    settings = template.pool_settings(template.load(ROOT / "template.yaml"))
+@pytest.mark.parametrize(("pool", "factor"), [("people", "OPTIONAL"), ("staff", "ON")])
+def test_our_own_template_has_them(pool: str, factor: str) -> None:
+    settings = seed.settings(pool)
     assert settings.client["AllowedOAuthFlows"] == ["code"]
+    assert settings.pool["MfaConfiguration"] == factor
     assert seed.app_scopes(settings)
 
 
@@ -120,7 +137,7 @@ KEY = "k" * 32
 def test_an_app_gets_a_key_in_its_plan_and_a_document_with_the_keys_hash() -> None:
     cloud = Cloud()
     for _ in range(2):  # again changes nothing
-        apps.deploy_app(cloud, OUTPUTS, "client-1", KEY, "partner", ["fitvault/b", "fitvault/a"])
+        apps.deploy_app(cloud, OUTPUTS, "client-1", KEY, "partner", ["fitvault/b", "fitvault/a"], "third-party")
     assert cloud.keys == {"key-0": KEY}
     assert cloud.plans == {"plan-a": set(), "plan-p": {"key-0"}}
     assert (
@@ -129,6 +146,7 @@ def test_an_app_gets_a_key_in_its_plan_and_a_document_with_the_keys_hash() -> No
         == {
             "id": {"S": "app#client-1"},
             "document": {"S": "app"},
+            "kind": {"S": "third-party"},
             "state": {"S": "active"},
             "scopes": {"SS": ["fitvault/a", "fitvault/b"]},
             "api_keys": {"SS": [hashlib.sha256(KEY.encode()).hexdigest()]},
@@ -136,12 +154,41 @@ def test_an_app_gets_a_key_in_its_plan_and_a_document_with_the_keys_hash() -> No
     )
 
 
-@pytest.mark.parametrize(("key", "plan", "text"), [(KEY[1:], "app", "at least 32"), (KEY, "gold", "PLAN must be one")])
-def test_a_short_key_or_an_unknown_plan_is_refused(key: str, plan: str, text: str) -> None:
+@pytest.mark.parametrize(
+    ("key", "plan", "kind", "text"),
+    [
+        (KEY[1:], "app", "own", "at least 32"),
+        (KEY, "gold", "own", "PLAN must be one"),
+        (KEY, "app", "friend", "KIND must be one"),
+    ],
+)
+def test_a_short_key_or_an_unknown_plan_or_kind_is_refused(key: str, plan: str, kind: str, text: str) -> None:
     cloud = Cloud()
     with pytest.raises(Trouble, match=text):
-        apps.deploy_app(cloud, OUTPUTS, "client-1", key, plan, [])
+        apps.deploy_app(cloud, OUTPUTS, "client-1", key, plan, [], kind)
     assert not cloud.keys and not cloud.items
+
+
+def test_an_identity_has_the_key_that_functions_look_for() -> None:
+    """As access.IdentityKey makes it: its own test holds the same value."""
+    assert roles.identity_key("issuer", "subject") == "identity#xDqK74N14nzYw5i8T1b-KpPXWfmZ1UxSLEmltlcODHU"
+
+
+def test_codes_are_those_of_rfc_6238() -> None:
+    secret = base64.b32encode(b"12345678901234567890").decode()
+    for at, code in ((59, "287082"), (1111111109, "081804"), (20000000000, "353130")):
+        assert totp.code(secret, totp.step(at)) == code
+
+
+@pytest.mark.parametrize("changed", [{"ROLE": ""}, {"USER_NAME": ""}, {"POOL": "people"}])
+def test_grant_role_says_what_it_needs(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, changed: dict[str, str]
+) -> None:
+    monkeypatch.setattr(cli, "with_packages", lambda _: None)
+    for name, value in ({"USER_NAME": "sam@example.com", "ROLE": "auditor", "POOL": "staff"} | changed).items():
+        monkeypatch.setenv(name, value)
+    with pytest.raises(Trouble, match="staff only"):
+        cli.grant_role(layout(tmp_path), cli.parse(["grant-role"]))
 
 
 def test_passwords_are_long_and_of_all_kinds() -> None:
@@ -177,7 +224,7 @@ def test_what_cannot_be_filled_in_is_named(place: str, text: str) -> None:
 
 def test_recorded_events_name_only_what_can_be_filled_in() -> None:
     stack = {
-        "users": {name: {"access_token": "t", "id": "i"} for name in pools.USERS},
+        "users": {name: {"access_token": "t", "id": "i"} for name in (*pools.USERS, *pools.STAFF)},
         "clients": {name: {"api_key": "k"} for name in pools.CLIENTS},
     }
     for path in (ROOT / "events").glob("*.json"):

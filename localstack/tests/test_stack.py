@@ -145,7 +145,9 @@ def test_forged_tokens(api: Api, options: list[str], passes: bool) -> None:
         refused_by_gateway(answer, 401)
 
 
-@pytest.mark.parametrize(("method", "path"), [("GET", "/nope"), ("PATCH", CONSENT), ("OPTIONS", CONSENT), ("GET", "/")])
+@pytest.mark.parametrize(
+    ("method", "path"), [("GET", "/nope"), ("PATCH", CONSENT), ("OPTIONS", "/health"), ("GET", "/")]
+)
 def test_an_unknown_path_or_method_is_a_404_problem(api: Api, method: str, path: str) -> None:
     refused_by_gateway(api(path, method), 404)
 
@@ -236,7 +238,32 @@ def test_the_token_command(stack: dict[str, Any]) -> None:
     assert claims["token_use"] == "access"
     assert set(claims["scope"].split()) == set(stack["oauth"]["scopes"])
     unknown = subprocess.run([HERE / "stack", "token", "eve", "app"], capture_output=True, text=True)
-    assert (unknown.returncode, unknown.stderr) == (1, "fitvault: There is no user eve; there are ada, ben.\n")
+    assert (unknown.returncode, unknown.stderr) == (
+        1,
+        "fitvault: There is no user eve; there are ada, ben, sam, ina, ann, fay, max.\n",
+    )
+
+
+@pytest.mark.parametrize(
+    ("words", "pool", "client"),
+    [
+        (["sam", "staff"], "staff", "staff"),
+        (["ada", "system"], "people", "system"),
+        (["ada", "app", "--pool", "other"], "other", "app"),
+    ],
+)
+def test_tokens_of_other_pools_and_systems(stack: dict[str, Any], words: list[str], pool: str, client: str) -> None:
+    made = subprocess.run([HERE / "stack", "token", *words], capture_output=True, text=True, check=True)
+    claims = stackfile.claims(made.stdout.strip())
+    assert claims["iss"] == stack["pools"][pool]["issuer"]
+    assert claims["client_id"] == stack["pools"][pool]["clients"][client]
+    wrong = subprocess.run([HERE / "stack", "token", "sam", "app"], capture_output=True, text=True)
+    assert (wrong.returncode, wrong.stderr) == (1, "fitvault: app is no client of the pool staff.\n")
+
+
+def test_a_forged_token_of_a_member_of_the_staff_is_of_its_pool(stack: dict[str, Any]) -> None:
+    made = subprocess.run([HERE / "stack", "forge", "--user", "ina"], capture_output=True, text=True, check=True)
+    assert stackfile.claims(made.stdout.strip())["iss"] == stack["pools"]["staff"]["issuer"]
 
 
 def test_an_event_can_be_filled_for_sam(tmp_path: Path, stack: dict[str, Any]) -> None:

@@ -26,7 +26,7 @@ func user(t require.TestingT, seed byte) UserID {
 	return id
 }
 
-func consent(given bool) map[Purpose]Consent {
+func agreed(given bool) map[Purpose]Consent {
 	return map[Purpose]Consent{Collection: {Version: "1", Given: given}}
 }
 
@@ -59,11 +59,11 @@ func TestDecide(t *testing.T) {
 		write, read, ofConsents Decision
 	}{
 		{
-			"the owner with consent", owner, Owner{User: ada, State: Active, Consents: consent(true)},
+			"the owner with consent", owner, Owner{User: ada, State: Active, Consents: agreed(true)},
 			allow("owner-writes-with-consent"), allow("owner-reads"), allow("owner-consents"),
 		},
 		{
-			"the owner after withdrawal", owner, Owner{User: ada, State: Active, Consents: consent(false)},
+			"the owner after withdrawal", owner, Owner{User: ada, State: Active, Consents: agreed(false)},
 			deny(fault.ConsentRequired), allow("owner-reads"), allow("owner-consents"),
 		},
 		{
@@ -72,7 +72,7 @@ func TestDecide(t *testing.T) {
 			deny(fault.ConsentRequired), allow("owner-reads"), allow("owner-consents"),
 		},
 		{
-			"the owner of an account that is not active", owner, Owner{User: ada, State: "closing", Consents: consent(true)},
+			"the owner of an account that is not active", owner, Owner{User: ada, State: "closing", Consents: agreed(true)},
 			deny(fault.Forbidden), deny(fault.Forbidden), deny(fault.Forbidden),
 		},
 		{
@@ -84,12 +84,12 @@ func TestDecide(t *testing.T) {
 			deny(fault.ConsentRequired), deny(fault.ConsentRequired), allow("newcomer-consents"),
 		},
 		{
-			"a newcomer on an account", newcomer, Owner{User: ada, State: Active, Consents: consent(true)},
+			"a newcomer on an account", newcomer, Owner{User: ada, State: Active, Consents: agreed(true)},
 			deny(fault.NotFound), deny(fault.NotFound), deny(fault.NotFound),
 		},
 		{
 			"a stranger", Principal{User: ben, Issuer: "i", Subject: "ben", Client: "app"},
-			Owner{User: ada, State: Active, Consents: consent(true)},
+			Owner{User: ada, State: Active, Consents: agreed(true)},
 			deny(fault.NotFound), deny(fault.NotFound), deny(fault.NotFound),
 		},
 		{
@@ -101,7 +101,7 @@ func TestDecide(t *testing.T) {
 			deny(fault.NotFound), deny(fault.NotFound), deny(fault.NotFound),
 		},
 		{
-			"nobody at all", Principal{}, Owner{User: ada, State: Active, Consents: consent(true)},
+			"nobody at all", Principal{}, Owner{User: ada, State: Active, Consents: agreed(true)},
 			deny(fault.NotFound), deny(fault.NotFound), deny(fault.NotFound),
 		},
 	}
@@ -119,10 +119,30 @@ func TestDecide(t *testing.T) {
 	}
 }
 
+// TestOnlyTextsThatCount: consent to a text that is not accepted now is none.
+func TestOnlyTextsThatCount(t *testing.T) {
+	ada := user(t, 1)
+	for _, test := range []struct {
+		version string
+		at      time.Time
+		want    bool
+	}{{"1", today, true}, {"", today, false}, {"0", today, false}, {"9999", today, false}, {"1", today.AddDate(-1, 0, 0), false}} {
+		for _, purpose := range []Purpose{Collection, Sharing, Research} {
+			owner := Owner{User: ada, State: Active, Consents: map[Purpose]Consent{purpose: {Version: test.version, Given: true}}}
+			require.Equal(t, test.want, owner.Consented(purpose, test.at))
+			want := Decision{Kind: fault.ConsentRequired}
+			if test.want && purpose == Collection {
+				want = Decision{Allowed: true, Reasons: []string{"owner-writes-with-consent"}}
+			}
+			require.Equal(t, want, Decide(Question{Principal: Principal{User: ada}, App: OwnApp, Action: ReadingsWrite, Owner: owner, Now: test.at}))
+		}
+	}
+}
+
 func TestAnActionThatNoPolicyNamesIsDenied(t *testing.T) {
 	ada := user(t, 1)
 	for _, action := range []Action{"", "readings.delete", "readings", "Readings.read", "*"} {
-		got := Decide(ask(Principal{User: ada}, action, Owner{User: ada, State: Active, Consents: consent(true)}))
+		got := Decide(ask(Principal{User: ada}, action, Owner{User: ada, State: Active, Consents: agreed(true)}))
 		require.Equal(t, Decision{Kind: fault.Forbidden}, got)
 	}
 }
@@ -141,7 +161,7 @@ func TestOnlyTheOwnerPasses(t *testing.T) {
 		owner := Owner{
 			User:     rapid.SampledFrom(ids).Draw(t, "owner"),
 			State:    State(rapid.SampledFrom([]string{"", "active", "Active", "off"}).Draw(t, "state")),
-			Consents: consent(rapid.Bool().Draw(t, "given")),
+			Consents: agreed(rapid.Bool().Draw(t, "given")),
 		}
 		action := rapid.SampledFrom(Actions).Draw(t, "action")
 		d := Decide(ask(p, action, owner))
@@ -252,7 +272,7 @@ func TestAPolicyErrorDenies(t *testing.T) {
 	const everything = `permit (principal, action, resource);`
 	const failing = everything + ` permit (principal, action, resource) when { resource.missing };`
 	ada := user(t, 1)
-	own := Owner{User: ada, State: Active, Consents: consent(true)}
+	own := Owner{User: ada, State: Active, Consents: agreed(true)}
 
 	require.True(t, decide(policySet(t, everything), ask(Principal{User: ada}, ReadingsRead, own)).Allowed)
 	require.Equal(t, Decision{Kind: fault.Internal, Error: true},
@@ -306,7 +326,7 @@ func TestSchema(t *testing.T) {
 	ada, ben := user(t, 1), user(t, 2)
 	questions := permitted(t)
 	for _, p := range []Principal{{User: ada}, {Issuer: "i", Subject: "s"}, {System: true, Client: "c"}} {
-		for _, owner := range []Owner{{}, {User: ada}, {User: ben, State: Active, Consents: consent(true)}} {
+		for _, owner := range []Owner{{}, {User: ada}, {User: ben, State: Active, Consents: agreed(true)}} {
 			for _, action := range Actions {
 				if !slices.Contains(staffs, action) {
 					questions = append(questions, ask(p, action, owner))

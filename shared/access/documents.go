@@ -10,6 +10,7 @@ import (
 	"slices"
 	"time"
 
+	"fitvault/shared/consent"
 	"fitvault/shared/fault"
 	"fitvault/shared/redact"
 )
@@ -33,15 +34,13 @@ const (
 )
 
 // Purpose is what a person consents to.
-type Purpose string
+type Purpose = consent.Purpose
 
-// The purposes that there is a text for. The first consent to any of them creates
-// the account. Without Sharing grants and apps open nothing; without Research none
-// for that purpose does.
+// The purposes of consent; the first consent to any of them creates the account.
 const (
-	Collection Purpose = "collection"
-	Sharing    Purpose = "sharing"
-	Research   Purpose = "research"
+	Collection = consent.Collection
+	Sharing    = consent.Sharing
+	Research   = consent.Research
 )
 
 // Consent is what a person last said about a purpose.
@@ -49,6 +48,8 @@ type Consent struct {
 	Version string    // of the text that was shown
 	Given   bool      // false: withdrawn
 	Time    time.Time // of the statement
+	Locale  string    // of the text; "" of a consent that was stored before texts had one
+	How     string    // client id of the app by which it was said; "" as above
 }
 
 // Caller maps an issuer's subject to a person (id IdentityKey, document "caller").
@@ -89,8 +90,12 @@ type Owner struct {
 	Pseudonym string
 }
 
-// Consented reports whether the person's last word on a purpose is yes.
-func (o Owner) Consented(p Purpose, now time.Time) bool { return o.Consents[p].Given }
+// Consented reports whether the person's last word on a purpose is yes, to a
+// text that still counts.
+func (o Owner) Consented(p Purpose, now time.Time) bool {
+	c := o.Consents[p]
+	return c.Given && consent.Accepted(p, c.Version, now)
+}
 
 // App is a registered OAuth client (id AppKey, document "app").
 type App struct {
@@ -156,13 +161,17 @@ func OwnerKey(user UserID) string { return "user#" + user.String() }
 // AppKey is the `id` of an app's document.
 func AppKey(client string) string { return "app#" + client }
 
+// Names are bounded by a comparison: a repetition of up to 128 is compiled 128
+// times, at each start of each function.
+const maxName = 128 // bytes
+
 var (
-	clientGrammar = regexp.MustCompile(`^[A-Za-z0-9_+-]{1,128}$`)
-	scopeGrammar  = regexp.MustCompile(`^[!#-\[\]-~]{1,128}$`) // RFC 6749, scope-token
+	clientGrammar = regexp.MustCompile(`^[A-Za-z0-9_+-]+$`)
+	scopeGrammar  = regexp.MustCompile(`^[!#-\[\]-~]+$`) // RFC 6749, scope-token
 )
 
 // ValidClient reports whether s can be a client id of a user pool.
-func ValidClient(s string) bool { return clientGrammar.MatchString(s) }
+func ValidClient(s string) bool { return len(s) <= maxName && clientGrammar.MatchString(s) }
 
 // DecodeApp makes an App of its stored attributes `state`, `kind`, `scopes` and
 // `api_keys` (lower-case hex SHA-256). A document that breaks its own grammar
@@ -176,7 +185,7 @@ func DecodeApp(client, state, kind string, scopes, apiKeys []string) (App, error
 		return App{}, fault.New(fault.Internal, "app document: kind")
 	}
 	for _, s := range scopes {
-		if !scopeGrammar.MatchString(s) {
+		if len(s) > maxName || !scopeGrammar.MatchString(s) {
 			return App{}, fault.New(fault.Internal, "app document: scope")
 		}
 	}

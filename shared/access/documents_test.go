@@ -42,6 +42,16 @@ func TestDecodeApp(t *testing.T) {
 	require.Equal(t, access.Off, off.State)
 }
 
+func TestLongestNames(t *testing.T) {
+	longest := strings.Repeat("a", 128)
+	app, err := access.DecodeApp(longest, "active", "own", []string{longest}, nil)
+	require.NoError(t, err)
+	require.Equal(t, longest, app.Client)
+	require.True(t, access.ValidClient(longest))
+	require.False(t, access.ValidClient(longest+"a"))
+	require.False(t, access.ValidClient(""))
+}
+
 func TestDecodeAppRefuses(t *testing.T) {
 	good := digest("one")
 	tests := []struct {
@@ -55,6 +65,7 @@ func TestDecodeAppRefuses(t *testing.T) {
 		{"no state", "a", "", nil, nil, ""},
 		{"a made-up state", "a", "Active", nil, nil, ""},
 		{"a scope with a space", "a", "active", []string{"x y"}, nil, ""},
+		{"a long scope", "a", "active", []string{strings.Repeat("x", 129)}, nil, ""},
 		{"an empty scope", "a", "active", []string{""}, nil, ""},
 		{"a key in clear", "a", "active", nil, []string{"one"}, ""},
 		{"an empty key", "a", "active", nil, []string{""}, ""},

@@ -26,16 +26,20 @@ const (
 	Alarm   Outcome = "alarm"   // something that must not happen did; somebody should look
 )
 
-// Altered is the Kind of an alarm over a sealed piece or a key that is not the one
-// that was stored.
-const Altered = "sealed-piece-altered"
+// Kinds of alarms over what is not what was stored: somebody else has written a
+// table or a bucket. A key that a piece names and that is not there, or is not a
+// key, is the piece's alarm: readers cannot tell which of the two was altered.
+const (
+	PieceAltered = "sealed-piece-altered" // a sealed piece, or a key that opens it
+	KeyAltered   = "stored-key-altered"   // a key that something is to be sealed with
+)
 
 // Event is one entry. It prints as [redacted]: ids stay out of operational logs.
 type Event struct {
 	redact.Mark
-	ID        string // NewID: time-ordered, unique
-	Time      time.Time
-	Request   string // request id, as the caller got it
+	ID        string    // NewID: time-ordered, unique
+	Time      time.Time // kept to the millisecond
+	Request   string    // request id, as the caller got it
 	Function  string
 	Action    string // access.Action
 	Caller    string // user id; before enrolment the id of the identity's document
@@ -57,6 +61,10 @@ type Consent struct {
 	Purpose string `json:"purpose"`
 	Version string `json:"version"` // of the text
 	Given   bool   `json:"given"`   // false: withdrawn
+	Locale  string `json:"locale"`  // of the text
+	How     string `json:"how"`     // client id of the app by which it was said
+
+	Before string `json:"before,omitempty"` // the version that stood, where it was another
 }
 
 // Writer keeps events.
@@ -79,6 +87,15 @@ func NewID(now time.Time, rand io.Reader) (string, error) {
 		return "", fault.Wrap(fault.Internal, "no randomness for an event id", err)
 	}
 	return ids.EncodeToString(b[:]), nil
+}
+
+// TimeOf is the time in an id that NewID has made, to the millisecond, in UTC.
+func TimeOf(id string) (time.Time, bool) {
+	b, err := ids.DecodeString(id)
+	if err != nil || len(b) != 16 {
+		return time.Time{}, false
+	}
+	return time.UnixMilli(int64(binary.BigEndian.Uint64(b) >> 16)).UTC(), true
 }
 
 // Shard is the partition of an event: its UTC day, "#", and two hex digits of

@@ -84,3 +84,16 @@ func TestEventPrintsNothing(t *testing.T) {
 		require.NotContains(t, strings.ReplaceAll(out.String(), "pointer", ""), value)
 	}
 }
+
+func TestTimeOf(t *testing.T) {
+	at := time.Date(2026, 5, 4, 5, 25, 0, 123_999_999, time.UTC)
+	id, err := auditlog.NewID(at, rand.Reader)
+	require.NoError(t, err)
+	got, ok := auditlog.TimeOf(id)
+	require.True(t, ok)
+	require.Equal(t, at.Truncate(time.Millisecond), got)
+	for _, other := range []string{"", "id", id[1:], id + "0", strings.ToUpper(id)} {
+		_, ok := auditlog.TimeOf(other)
+		require.False(t, ok, other)
+	}
+}

@@ -152,7 +152,8 @@ func decodeOwner(user access.UserID, i item) (access.Owner, error) {
 		if !ok1 || !ok2 {
 			return access.Owner{}, broken
 		}
-		owner.Consents[access.Purpose(purpose)] = access.Consent{Version: getText(c.Value, "version"), Given: given.Value, Time: time.Unix(0, nanos).UTC()}
+		owner.Consents[access.Purpose(purpose)] = access.Consent{Version: getText(c.Value, "version"), Given: given.Value, Time: time.Unix(0, nanos).UTC(),
+			Locale: getText(c.Value, "locale"), How: getText(c.Value, "how")}
 	}
 	var err1, err2, err3 error
 	owner.Grants, err1 = decodeMap(i, "grants", func(m item) (access.Grant, error) {
@@ -278,13 +279,15 @@ func encodeConsent(c access.Consent) types.AttributeValue {
 		"version": text(c.Version),
 		"given":   &types.AttributeValueMemberBOOL{Value: c.Given},
 		"time":    number(c.Time.UnixNano()),
+		"locale":  text(c.Locale),
+		"how":     text(c.How),
 	}}
 }
 
 // CreateAccount stores a new account whole or not at all: the mapping from the
-// identity, the owner's policy and his key pair. ErrConflict where the identity
-// has an account already.
-func (t Tables) CreateAccount(ctx context.Context, identity string, owner access.Owner, key keyring.Enrolled) error {
+// identity, the owner's policy, his key pair and the receipts of his consents.
+// ErrConflict where the identity has an account already.
+func (t Tables) CreateAccount(ctx context.Context, identity string, owner access.Owner, key keyring.Enrolled, receipts map[access.Purpose]string) error {
 	consents := item{}
 	for purpose, c := range owner.Consents {
 		consents[string(purpose)] = encodeConsent(c)
@@ -298,14 +301,18 @@ func (t Tables) CreateAccount(ctx context.Context, identity string, owner access
 	if owner.Pseudonym != "" { // an empty one would be one
 		policy["pseudonym"] = text(owner.Pseudonym)
 	}
-	_, err := t.Client.TransactWriteItems(ctx, &dynamodb.TransactWriteItemsInput{TransactItems: []types.TransactWriteItem{
+	items := []types.TransactWriteItem{
 		put(t.Accounts, item{"id": text(identity), "document": text(access.CallerDocument), "user": text(owner.User.String())}, "id"),
 		put(t.Accounts, policy, "id"),
 		put(t.Keys, item{"owner": text(owner.User.String()), "key": text(owner.DataKey),
 			"public": bytes(key.Statement.Public), "deployment": text(key.Statement.Deployment),
 			"signed_at": number(key.Statement.At.Unix()),
 			"signature": bytes(key.Signature), "wrapped": bytes(key.Wrapped)}, "owner"),
-	}})
+	}
+	for purpose, receipt := range receipts {
+		items = append(items, put(t.Accounts, receiptItem(owner.User, purpose, owner.Consents[purpose].Time, receipt), "id"))
+	}
+	_, err := t.Client.TransactWriteItems(ctx, &dynamodb.TransactWriteItemsInput{TransactItems: items})
 	if conflicted(err) {
 		return ErrConflict
 	}
@@ -330,4 +337,47 @@ func (t Tables) PutConsent(ctx context.Context, user access.UserID, purpose acce
 		return ErrConflict
 	}
 	return err
+}
+
+func receiptKey(user access.UserID, purpose access.Purpose) item {
+	return item{"id": text(access.OwnerKey(user)), "document": text("receipt#" + string(purpose))}
+}
+
+func receiptItem(user access.UserID, purpose access.Purpose, at time.Time, receipt string) item {
+	i := receiptKey(user, purpose)
+	i["time"], i["receipt"] = number(at.UnixNano()), text(receipt)
+	return i
+}
+
+// PutReceipt keeps the receipt of what was said at a moment, beside the owner's
+// document, unless there is one of something said later.
+func (t Tables) PutReceipt(ctx context.Context, user access.UserID, purpose access.Purpose, at time.Time, receipt string) error {
+	_, err := t.Client.PutItem(ctx, &dynamodb.PutItemInput{TableName: aws.String(t.Accounts), Item: receiptItem(user, purpose, at, receipt),
+		ConditionExpression:       aws.String("attribute_not_exists(#t) OR #t < :t"),
+		ExpressionAttributeNames:  map[string]string{"#t": "time"},
+		ExpressionAttributeValues: item{":t": number(at.UnixNano())}})
+	if conflicted(err) {
+		return nil
+	}
+	return err
+}
+
+// Receipt is the receipt of what was said at a moment; "" where there is none, or
+// one of another moment: what was said is stored before its receipt.
+func (t Tables) Receipt(ctx context.Context, user access.UserID, purpose access.Purpose, at time.Time) (string, error) {
+	// A batch of one: enrol's role has no other read of this table.
+	out, err := t.Client.BatchGetItem(ctx, &dynamodb.BatchGetItemInput{RequestItems: map[string]types.KeysAndAttributes{
+		t.Accounts: {ConsistentRead: aws.Bool(true), Keys: []item{receiptKey(user, purpose)}}}})
+	if err != nil {
+		return "", err
+	}
+	if len(out.UnprocessedKeys) > 0 {
+		return "", errors.New("a receipt was not read")
+	}
+	for _, i := range out.Responses[t.Accounts] {
+		if nanos, ok := getNumber(i, "time"); ok && nanos == at.UnixNano() {
+			return getText(i, "receipt"), nil
+		}
+	}
+	return "", nil
 }

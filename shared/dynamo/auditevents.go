@@ -7,6 +7,7 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 
 	"fitvault/shared/auditlog"
 	"fitvault/shared/fault"
@@ -14,41 +15,137 @@ import (
 
 // Write implements auditlog.Writer on the AuditEvents table.
 func (t Tables) Write(ctx context.Context, e auditlog.Event) error {
-	encoded, err := json.Marshal(storedEvent{
-		ID: e.ID, Time: e.Time.UTC(), Request: e.Request, Function: e.Function, Action: e.Action, Caller: e.Caller, Client: e.Client,
-		Owner: e.Owner, Outcome: string(e.Outcome), Kind: e.Kind, Reasons: e.Reasons, Records: e.Records, Manifest: e.Manifest, Recording: e.Recording, Consent: e.Consent,
-		About: e.About, Changes: e.Changes})
-	if err != nil {
-		return err
-	}
-	_, err = t.Client.PutItem(ctx, &dynamodb.PutItemInput{TableName: aws.String(t.AuditEvents),
+	_, err := t.Client.PutItem(ctx, &dynamodb.PutItemInput{TableName: aws.String(t.AuditEvents),
 		ConditionExpression: aws.String("attribute_not_exists(#i)"), ExpressionAttributeNames: map[string]string{"#i": "id"},
-		Item: item{"shard": text(auditlog.Shard(e.ID, e.Time)), "id": text(e.ID), "event": text(string(encoded))}})
+		Item: encodeEvent(e)})
 	if err != nil && !conflicted(err) {
 		return fault.Wrap(fault.Unavailable, "audit event cannot be written", err)
 	}
 	return nil
 }
 
-// storedEvent is the event's text in the table. The type auditlog.Event itself
-// prints as [redacted], so that it cannot slip into a log.
-type storedEvent struct {
-	ID        string    `json:"id"`
-	Time      time.Time `json:"time"`
-	Request   string    `json:"request"`
-	Function  string    `json:"function"`
-	Action    string    `json:"action"`
-	Caller    string    `json:"caller,omitempty"`
-	Client    string    `json:"client,omitempty"`
-	Owner     string    `json:"owner,omitempty"`
-	Outcome   string    `json:"outcome"`
-	Kind      string    `json:"kind,omitempty"`
-	Reasons   []string  `json:"reasons,omitempty"`
-	Records   int       `json:"records,omitempty"`
-	Manifest  string    `json:"manifest,omitempty"`
-	Recording string    `json:"recording,omitempty"`
+// encodeEvent is the item of an event: an attribute for each member that is not
+// empty. There is one item for each request, so it is kept small: ids are
+// binary, and the time is the one in ID, unless that says another.
+func encodeEvent(e auditlog.Event) item {
+	i := item{"shard": text(auditlog.Shard(e.ID, e.Time)), "id": text(e.ID), "outcome": text(string(e.Outcome))}
+	if at, ok := auditlog.TimeOf(e.ID); !ok || !at.Equal(e.Time.Truncate(time.Millisecond)) {
+		i["time"] = text(e.Time.UTC().Format(time.RFC3339Nano))
+	}
+	for name, value := range map[string]string{"function": e.Function, "action": e.Action, "client": e.Client, "kind": e.Kind} {
+		if value != "" {
+			i[name] = text(value)
+		}
+	}
+	for name, id := range map[string]string{"caller": e.Caller, "owner": e.Owner, "recording": e.Recording} {
+		if id != "" {
+			i[name] = userID.value(id)
+		}
+	}
+	if e.Request != "" {
+		i["request"] = uuid.value(e.Request)
+	}
+	if e.Manifest != "" {
+		i["manifest"] = manifestID.value(e.Manifest)
+	}
+	if e.Records != 0 {
+		i["records"] = number(int64(e.Records))
+	}
+	if len(e.Reasons) > 0 {
+		i["reasons"] = texts(e.Reasons)
+	}
+	if e.About != "" {
+		i["about"] = text(e.About)
+	}
+	if len(e.Changes) > 0 {
+		i["changes"] = texts(e.Changes)
+	}
+	if c := e.Consent; c != nil {
+		i["consent"] = &types.AttributeValueMemberM{Value: item{"purpose": text(c.Purpose), "version": text(c.Version),
+			"given": &types.AttributeValueMemberBOOL{Value: c.Given}, "locale": text(c.Locale), "how": text(c.How), "before": text(c.Before)}}
+	}
+	return i
+}
 
-	Consent *auditlog.Consent `json:"consent,omitempty"`
-	About   string            `json:"about,omitempty"`
-	Changes []string          `json:"changes,omitempty"`
+func texts(list []string) types.AttributeValue {
+	values := make([]types.AttributeValue, len(list))
+	for n, s := range list {
+		values[n] = text(s)
+	}
+	return &types.AttributeValueMemberL{Value: values}
+}
+
+func getTexts(i item, name string) (list []string, err error) {
+	values, _ := i[name].(*types.AttributeValueMemberL)
+	if values == nil {
+		return nil, nil
+	}
+	for _, v := range values.Value {
+		s, ok := v.(*types.AttributeValueMemberS)
+		if !ok {
+			return nil, errShape
+		}
+		list = append(list, s.Value)
+	}
+	return list, nil
+}
+
+// DecodeEvent reads an item of the AuditEvents table, for who reads the trail: no
+// function may. It also reads the items of before, which have all of an event as
+// one JSON text in the attribute event.
+func DecodeEvent(i map[string]types.AttributeValue) (auditlog.Event, error) {
+	if _, ok := i["event"]; ok {
+		return decodeEventText(i)
+	}
+	e := auditlog.Event{ID: getText(i, "id"), Request: uuid.get(i, "request"), Function: getText(i, "function"), Action: getText(i, "action"),
+		Caller: userID.get(i, "caller"), Client: getText(i, "client"), Owner: userID.get(i, "owner"), Outcome: auditlog.Outcome(getText(i, "outcome")),
+		Kind: getText(i, "kind"), Manifest: manifestID.get(i, "manifest"), Recording: userID.get(i, "recording")}
+	at, ok := auditlog.TimeOf(e.ID)
+	if stored := getText(i, "time"); stored != "" {
+		parsed, err := time.Parse(time.RFC3339Nano, stored)
+		at, ok = parsed.UTC(), err == nil
+	}
+	if !ok || e.Outcome == "" {
+		return auditlog.Event{}, errShape
+	}
+	e.Time = at
+	if _, there := i["records"]; there {
+		n, ok := getNumber(i, "records")
+		if !ok {
+			return auditlog.Event{}, errShape
+		}
+		e.Records = int(n)
+	}
+	var err1, err2 error
+	e.About = getText(i, "about")
+	e.Reasons, err1 = getTexts(i, "reasons")
+	e.Changes, err2 = getTexts(i, "changes")
+	if err1 != nil || err2 != nil {
+		return auditlog.Event{}, errShape
+	}
+	if c, there := i["consent"].(*types.AttributeValueMemberM); there {
+		given, ok := c.Value["given"].(*types.AttributeValueMemberBOOL)
+		if !ok {
+			return auditlog.Event{}, errShape
+		}
+		e.Consent = &auditlog.Consent{Purpose: getText(c.Value, "purpose"), Version: getText(c.Value, "version"), Given: given.Value,
+			Locale: getText(c.Value, "locale"), How: getText(c.Value, "how"), Before: getText(c.Value, "before")}
+	}
+	return e, nil
+}
+
+func decodeEventText(i item) (auditlog.Event, error) {
+	var s struct {
+		ID, Request, Function, Action, Caller, Client, Owner, Outcome, Kind, Manifest, Recording string
+		Time                                                                                     time.Time
+		Reasons                                                                                  []string
+		Records                                                                                  int
+		Consent                                                                                  *auditlog.Consent
+	}
+	if json.Unmarshal([]byte(getText(i, "event")), &s) != nil {
+		return auditlog.Event{}, errShape
+	}
+	return auditlog.Event{ID: s.ID, Time: s.Time, Request: s.Request, Function: s.Function, Action: s.Action, Caller: s.Caller, Client: s.Client,
+		Owner: s.Owner, Outcome: auditlog.Outcome(s.Outcome), Kind: s.Kind, Reasons: s.Reasons, Records: s.Records, Manifest: s.Manifest,
+		Recording: s.Recording, Consent: s.Consent}, nil
 }

@@ -80,11 +80,13 @@ func TestStoreFails(t *testing.T) {
 			for _, err := range tables.Between(t.Context(), "o", "0", "1") {
 				betweenErr = err
 			}
-			createErr := tables.CreateAccount(t.Context(), "identity", access.Owner{User: user}, keyring.Enrolled{})
+			createErr := tables.CreateAccount(t.Context(), "identity", access.Owner{User: user}, keyring.Enrolled{}, map[access.Purpose]string{access.Collection: "r"})
+			receiptErr := tables.PutReceipt(t.Context(), user, access.Collection, time.Unix(1, 0), "r")
+			_, readErr := tables.Receipt(t.Context(), user, access.Collection, time.Unix(1, 0))
 			consentErr := tables.PutConsent(t.Context(), user, access.Collection, access.Consent{}, "p")
 			for call, err := range map[string]error{
 				"PutOnce": tables.PutOnce(t.Context(), "o", "i", nil, time.Time{}), "Get": getErr, "Between": betweenErr, "Claim": claimErr, "Find": findErr,
-				"ServiceKey": serviceErr, "OwnerKey": ownerErr, "PutServiceKey": putErr, "CreateAccount": createErr, "PutConsent": consentErr,
+				"ServiceKey": serviceErr, "OwnerKey": ownerErr, "PutServiceKey": putErr, "CreateAccount": createErr, "PutConsent": consentErr, "PutReceipt": receiptErr, "Receipt": readErr,
 			} {
 				require.Error(t, err, call)
 				require.NotErrorIs(t, err, keyring.ErrNoKey, call)
@@ -112,9 +114,11 @@ func TestLostRaces(t *testing.T) {
 	require.False(t, made)
 	require.Equal(t, dynamo.ErrConflict, lost.PutConsent(t.Context(), user, access.Collection, access.Consent{}, "p"))
 
+	require.NoError(t, lost.PutReceipt(t.Context(), user, access.Collection, time.Unix(1, 0), "r"))
+
 	for _, code := range []string{"ConditionalCheckFailed", "TransactionConflict"} {
 		lost := stubbed(answer{status: 400, body: cancelled + code + `"}]}`})
-		require.Equal(t, dynamo.ErrConflict, lost.CreateAccount(t.Context(), "identity", access.Owner{User: user}, keyring.Enrolled{}))
+		require.Equal(t, dynamo.ErrConflict, lost.CreateAccount(t.Context(), "identity", access.Owner{User: user}, keyring.Enrolled{}, map[access.Purpose]string{access.Collection: "r"}))
 	}
 }
 
@@ -196,6 +200,11 @@ func TestStrangeDocuments(t *testing.T) {
 	t.Run("documents left out for load are not missing", func(t *testing.T) {
 		_, err := read(`{"Responses": {"accounts": []}, "UnprocessedKeys": {"accounts": {"Keys": [{"id": {"S": "x"}}]}}}`)
 		require.Equal(t, fault.Unavailable, fault.KindOf(err))
+	})
+	t.Run("nor is a receipt", func(t *testing.T) {
+		_, err := stubbed(answer{status: 200, body: `{"Responses": {"accounts": []}, "UnprocessedKeys": {"accounts": {"Keys": [{"id": {"S": "x"}}]}}}`}).
+			Receipt(t.Context(), user, access.Collection, time.Unix(1, 0))
+		require.Error(t, err)
 	})
 	t.Run("an unknown document is passed over", func(t *testing.T) {
 		found, err := read(`{"Responses": {"accounts": [{"document": {"S": "devices"}}]}}`)

@@ -41,7 +41,7 @@ func (c *Call) Opener(keys opening.Keys) *opening.Opener {
 }
 
 func (c *Call) altered(ctx context.Context) error {
-	return c.Audit(ctx, auditlog.Event{Outcome: auditlog.Alarm, Kind: auditlog.Altered})
+	return c.Audit(ctx, auditlog.Event{Outcome: auditlog.Alarm, Kind: auditlog.PieceAltered})
 }
 
 func (c *Call) write(ctx context.Context, e auditlog.Event) error {

@@ -24,11 +24,14 @@ const (
 	maxHeader     = 1024 // bytes of a header that a handler sees
 	maxQueryValue = 4096 // bytes; a page token is the longest
 	maxQuery      = 64   // values of one parameter
+	maxParameter  = 64   // bytes of a path parameter
 )
 
+// Where a length is bounded it is compared, not a part of the expression: a
+// repetition of up to 255 is compiled 255 times, at each start of each function.
 var (
 	requestIDGrammar = regexp.MustCompile(`^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$`)
-	parameterGrammar = regexp.MustCompile(`^[A-Za-z0-9_-]{1,64}$`)
+	parameterGrammar = regexp.MustCompile(`^[A-Za-z0-9_-]+$`) // to maxParameter
 	traceGrammar     = regexp.MustCompile(`^00-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}$`)
 	headerGrammar    = regexp.MustCompile(`^[ -~]*$`)
 )
@@ -104,7 +107,7 @@ func (h headers) forHandler() map[string][]string {
 // name in a path has; slashes, dots and NUL are not in it.
 func pathParameter(parameters map[string]string, name string) (string, bool) {
 	value, err := url.PathUnescape(parameters[name])
-	if err != nil || !parameterGrammar.MatchString(value) {
+	if err != nil || len(value) > maxParameter || !parameterGrammar.MatchString(value) {
 		return "", false
 	}
 	return value, true

@@ -15,11 +15,12 @@ import (
 )
 
 const (
-	maxToken  = 8 << 10     // bytes; Cognito's are about 1 KB
-	clockSkew = time.Minute // that a pool's clock may be ahead when it says "issued at"
+	maxToken   = 8 << 10     // bytes; Cognito's are about 1 KB
+	maxSubject = 255         // bytes
+	clockSkew  = time.Minute // that a pool's clock may be ahead when it says "issued at"
 )
 
-var subjectGrammar = regexp.MustCompile(`^[!-~]{1,255}$`)
+var subjectGrammar = regexp.MustCompile(`^[!-~]+$`) // to maxSubject
 
 // claims are those of a Cognito access token.
 type claims struct {
@@ -88,14 +89,14 @@ func (c *Call) authenticate(ctx context.Context, h headers) error {
 	}
 	if found.TokenUse != "access" || found.IssuedAt == nil ||
 		found.IssuedAt.After(c.guard.config.Now().Add(clockSkew)) ||
-		!subjectGrammar.MatchString(found.Subject) || !access.ValidClient(found.ClientID) {
+		len(found.Subject) > maxSubject || !subjectGrammar.MatchString(found.Subject) || !access.ValidClient(found.ClientID) {
 		return fault.New(fault.Unauthenticated, "not an access token with all its claims")
 	}
 	system := found.Username == ""
 	switch {
 	case system && (c.route.Staff || found.Subject != found.ClientID):
 		return fault.New(fault.Unauthenticated, "neither a person's token nor a system's")
-	case !system && (found.Subject == found.ClientID || !subjectGrammar.MatchString(found.OriginJTI) || found.AuthTime == nil):
+	case !system && (found.Subject == found.ClientID || len(found.OriginJTI) > maxSubject || !subjectGrammar.MatchString(found.OriginJTI) || found.AuthTime == nil):
 		// A client whose tokens cannot be revoked: its sessions could not be ended.
 		return fault.New(fault.Unauthenticated, "person's token without its session")
 	}

@@ -382,6 +382,30 @@ func TestRouteWithoutAnAccount(t *testing.T) {
 	w.refused(t, w.Event("cara", "POST", "/pairings", nil), fault.ConsentRequired)
 }
 
+// TestLongestSubject: the longest that is a subject is one, though nobody is
+// enrolled under it.
+func TestLongestSubject(t *testing.T) {
+	w := newWorld(t)
+	c := w.Claims("ada")
+	c["sub"] = strings.Repeat("a", 255)
+	e := w.post()
+	edgetest.SetHeader(&e, "Authorization", "Bearer "+edgetest.Sign(c))
+	answer, err := w.guard.Handle(t.Context(), e)
+	require.NoError(t, err)
+	require.NotEqual(t, 401, answer.StatusCode)
+	for _, session := range []any{nil, "of nothing"} {
+		claims := w.SystemClaims(edgetest.Client)
+		if session != nil {
+			claims["origin_jti"] = session
+		}
+		e := w.get()
+		edgetest.SetHeader(&e, "Authorization", "Bearer "+edgetest.Sign(claims))
+		w.Accounts.Reads = nil
+		require.NotEqual(t, http.StatusUnauthorized, w.do(t, e).StatusCode) // whether it may is for the policies to say
+		require.Equal(t, edgetest.Client, w.Accounts.Reads[0].Subject)
+	}
+}
+
 func TestAuthorizationGivenTwice(t *testing.T) {
 	w := newWorld(t)
 	ada := "Bearer " + edgetest.Sign(w.Claims("ada"))

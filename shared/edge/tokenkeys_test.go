@@ -156,6 +156,7 @@ func TestParseJWKS(t *testing.T) {
 		"32 keys":                   {jwks(t, append(many[:31:31], good)...), []string{"one"}},
 		"4096 bits":                 {jwks(t, jwk(t, map[string]string{"n": bits(4096)})), []string{"one"}},
 		"the largest exponent":      {jwks(t, jwk(t, map[string]string{"e": exponent(1<<31 - 1)})), []string{"one"}},
+		"the longest key id":        {jwks(t, jwk(t, map[string]string{"kid": strings.Repeat("a", 128)})), []string{strings.Repeat("a", 128)}},
 		"unknown members":           {strings.Replace(jwks(t, good), `"kid"`, `"x5c":["a"],"kid"`, 1), []string{"one"}},
 		"as MiniStack and RFC 7517": {" \n" + jwks(t, good) + "\n", []string{"one"}},
 	}

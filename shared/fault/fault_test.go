@@ -75,6 +75,9 @@ func TestTrace(t *testing.T) {
 		{"any error: its type only", errors.New(canary), []string{"*errors.errorString"}},
 		{"a wrapped text", fmt.Errorf(canary+": %w", context.DeadlineExceeded), []string{"*fmt.wrapError", "context.deadlineExceededError"}},
 		{"an AWS error: its code", apiError{"ConditionalCheckFailedException", canary}, []string{"fault_test.apiError: ConditionalCheckFailedException"}},
+		{"the longest code", apiError{strings.Repeat("a", 64), canary}, []string{"fault_test.apiError: " + strings.Repeat("a", 64)}},
+		{"a code too long", apiError{strings.Repeat("a", 65), canary}, []string{"fault_test.apiError: unreadable code"}},
+		{"no code", apiError{"", canary}, []string{"fault_test.apiError: unreadable code"}},
 		{"a code that is none", apiError{canary + " ", ""}, []string{"fault_test.apiError: unreadable code"}},
 		{
 			"a fault with its causes",

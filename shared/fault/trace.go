@@ -7,7 +7,9 @@ import (
 
 // codeGrammar is what an AWS error code looks like; the service sends it, so
 // it is not taken on trust.
-var codeGrammar = regexp.MustCompile(`^[A-Za-z0-9.]{1,64}$`)
+var codeGrammar = regexp.MustCompile(`^[A-Za-z0-9.]+$`)
+
+const maxCode = 64 // bytes; in the expression it would be compiled so often, at each start
 
 // maxTrace bounds a trace: a chain is as long as whoever wraps makes it.
 const maxTrace = 16
@@ -26,7 +28,7 @@ func trace(lines []string, err error) []string {
 		lines = append(lines, e.Error())
 	case interface{ ErrorCode() string }:
 		code := e.ErrorCode()
-		if !codeGrammar.MatchString(code) {
+		if len(code) > maxCode || !codeGrammar.MatchString(code) {
 			code = "unreadable code"
 		}
 		lines = append(lines, fmt.Sprintf("%T: %s", err, code))

@@ -7,8 +7,6 @@ import (
 	"fitvault/shared/strictxml"
 )
 
-const whitespace = " \t\r\n" // XML's
-
 // collector holds what has been read so far of one document.
 type collector struct {
 	track     recording.Track
@@ -55,7 +53,7 @@ func (c *collector) End(at strictxml.Place, text []byte) error {
 		}
 		c.sport = sport
 	case timeText:
-		return c.time(string(text))
+		return c.track.Time(&c.point, string(text))
 	case trackpoint:
 		c.points = true
 		if c.wanted {
@@ -67,14 +65,6 @@ func (c *collector) End(at strictxml.Place, text []byte) error {
 		}
 	}
 	return nil
-}
-
-func (c *collector) time(text string) error {
-	var ok bool
-	if c.point.Time, c.point.Stamp, ok = recording.Moment(text); !ok {
-		return strictxml.Broken(recording.RuleTimeRange, "document has a time that RFC 3339 cannot write")
-	}
-	return c.track.At(c.point.Time, c.point.Stamp)
 }
 
 func (c *collector) value(at strictxml.Place, text string) {
@@ -105,30 +95,21 @@ func (c *collector) Finish() error {
 	if c.tracks == 0 {
 		return strictxml.Broken(RuleNoTrack, "document has no track")
 	}
-	if s, _ := c.Result(); !s.Timed && !c.lenient {
-		return strictxml.Broken(recording.RuleNoTime, "document does not say when it was")
-	}
-	return nil
+	s, _ := c.Result()
+	return s.Finished(c.lenient)
 }
 
 func (c *collector) Result() (recording.Summary, []recording.Trackpoint) {
 	return c.track.Summary(c.sport, recording.Span{}), c.track.Points
 }
 
-// The plain form of a trackpoint: what nearly all devices write, each value far
-// from the edges of its type.
-var (
-	plainLatitude  = strictxml.Within(90)
-	plainLongitude = strictxml.Within(180)
-	plainHeartRate = strictxml.Whole(1, 255)
-	plainCadence   = strictxml.Whole(0, 254)
-)
-
 func plainDegrees(b []byte) bool { return len(b) > 0 && b[0] != '-' && strictxml.Within(360)(b) }
 
 // longest plain trackpoint
 const plainMost = 4 << 10
 
+// Plain reads the plain form of a trackpoint: what nearly all devices write, each
+// value far from the edges of its type.
 func (c *collector) Plain(at strictxml.Place, in *strictxml.Scanner) (int, error) {
 	if at != segment || !c.points || in.Space(nil) != spaceGPX {
 		return 0, nil
@@ -151,7 +132,7 @@ func (c *collector) Plain(at strictxml.Place, in *strictxml.Scanner) (int, error
 			p.latitude, ok = m.Until('"')
 		}
 	}
-	if !ok || !plainLatitude(p.latitude) || !plainLongitude(p.longitude) {
+	if !ok || !recording.PlainLatitude(p.latitude) || !recording.PlainLongitude(p.longitude) {
 		return 0, nil
 	}
 	if !m.Literal("/>") {
@@ -172,7 +153,7 @@ func (c *collector) Plain(at strictxml.Place, in *strictxml.Scanner) (int, error
 			pre := string(prefix) + ":"
 			ok := m.Element(pre, "atemp", &p.other, strictxml.Decimal) && m.Element(pre, "wtemp", &p.other, strictxml.Decimal) &&
 				m.Element(pre, "depth", &p.other, strictxml.Decimal) &&
-				m.Element(pre, "hr", &p.heartRate, plainHeartRate) && m.Element(pre, "cad", &p.cadence, plainCadence) &&
+				m.Element(pre, "hr", &p.heartRate, recording.PlainHeartRate) && m.Element(pre, "cad", &p.cadence, recording.PlainCadence) &&
 				(space != spaceV2 || m.Element(pre, "speed", &p.speed, strictxml.Decimal) &&
 					m.Element(pre, "course", &p.other, plainDegrees) && m.Element(pre, "bearing", &p.other, plainDegrees))
 			if !ok || !m.Close(pre, "TrackPointExtension") || !m.Close("", "extensions") {
@@ -189,7 +170,7 @@ func (c *collector) Plain(at strictxml.Place, in *strictxml.Scanner) (int, error
 	}
 	c.point = recording.Trackpoint{}
 	if p.time != nil {
-		if err := c.time(string(p.time)); err != nil {
+		if err := c.track.Time(&c.point, string(p.time)); err != nil {
 			return 0, err
 		}
 	}

@@ -107,7 +107,7 @@ var steps = func() map[strictxml.Step]strictxml.Place {
 // sportOf says which sport a type means, by the names that Garmin Connect,
 // Strava (numbers too), Suunto, Polar, Komoot and others write.
 func sportOf(text string) string {
-	name := strings.NewReplacer("_", " ", "-", " ").Replace(strings.ToLower(strings.Trim(text, whitespace)))
+	name := strings.NewReplacer("_", " ", "-", " ").Replace(strings.ToLower(strings.Trim(text, strictxml.Whitespace)))
 	switch name {
 	case "running", "run", "trail running", "treadmill running", "street running", "track running", "indoor running", "trail run",
 		"virtual run", "virtualrun", "jogging", "9":

@@ -81,7 +81,7 @@ var model = func() *x.Element {
 
 // longitude is one of the schema, which does not have 180 but has -180.
 func longitude(text string) (string, string, bool) {
-	t := strings.Trim(text, whitespace)
+	t := strings.Trim(text, x.Whitespace)
 	if f, err := strconv.ParseFloat(t, 64); err == nil && f == 180 {
 		return "-180", x.ForgiveRange, true
 	}

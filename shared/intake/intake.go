@@ -16,6 +16,8 @@ import (
 	"slices"
 	"time"
 
+	"golang.org/x/sync/errgroup"
+
 	"fitvault/shared/access"
 	"fitvault/shared/block"
 	"fitvault/shared/fault"
@@ -26,8 +28,9 @@ import (
 )
 
 // Rules is the version of the rule set: schemas, extra rules and how batches
-// are cut into blocks. A manifest names the one that decided it. 2 takes data series.
-const Rules = "2"
+// are cut into blocks. A manifest names the one that decided it. 2 takes data series;
+// 3 takes GPX, documents of 32 MiB and, where it is asked for, what is forgiven.
+const Rules = "3"
 
 // Keep is how long a manifest answers retries (wire.md, "retries").
 const Keep = 35 * 24 * time.Hour
@@ -253,6 +256,31 @@ func sameBody(held, m Manifest) error {
 		return fault.New(fault.KeyReused, "idempotency key was used with another body")
 	}
 	return nil
+}
+
+// sealing is the way to the sealer of a request's owner. It is begun once a request
+// is known to be good (what is refused costs no key), and gone while manifest and
+// audit event are written, one after the other: reading a public key needs neither,
+// and shows and changes nothing. What is sealed comes after both, as ever.
+type sealing struct {
+	group  errgroup.Group
+	sealer *vault.Sealer
+}
+
+func (s *sealing) begin(ctx context.Context, keys Keys, r Request) {
+	s.group.Go(func() error {
+		return fault.Recovered(func() (err error) { // a panic here would end the process, not the request
+			s.sealer, err = keys.Sealer(ctx, r.Owner, r.DataKey)
+			return err
+		})
+	})
+}
+
+// wait returns what begin was asked for. A request always waits before it returns:
+// nothing of it goes on after its answer.
+func (s *sealing) wait() (*vault.Sealer, error) {
+	err := s.group.Wait()
+	return s.sealer, err
 }
 
 // newID returns an id of the form of a user's: 128 random bits.

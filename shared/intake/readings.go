@@ -34,12 +34,15 @@ func (in *Intake) Readings(ctx context.Context, r Request) ([]openmhealth.Result
 	if rule := in.refuses(r); refused == nil && rule != nil {
 		refused = batch.Refuse(rule)
 	}
+	var sealer sealing
+	defer sealer.wait()
 	switch {
 	case refused == nil:
 		m.Count = len(batch.Results)
 		if m.Rejected, m.Blocks, err = in.cut(batch); err != nil {
 			return nil, err
 		}
+		sealer.begin(ctx, in.Keys, r)
 		if m, err = in.claim(ctx, m); err != nil {
 			return nil, err
 		}
@@ -47,6 +50,7 @@ func (in *Intake) Readings(ctx context.Context, r Request) ([]openmhealth.Result
 		if m, err = in.find(ctx, m, refused); err != nil {
 			return nil, err
 		}
+		sealer.begin(ctx, in.Keys, r)
 	default:
 		return nil, refused
 	}
@@ -58,7 +62,7 @@ func (in *Intake) Readings(ctx context.Context, r Request) ([]openmhealth.Result
 	if err != nil {
 		return nil, err
 	}
-	if err := in.storeBlocks(ctx, r, m, batch.Series, points); err != nil {
+	if err := in.storeBlocks(ctx, r, m, &sealer, batch.Series, points); err != nil {
 		return nil, err
 	}
 	return answer(m, points, batch.Results)
@@ -155,8 +159,8 @@ func pointsOf(m Manifest, body []byte, batch openmhealth.Batch) ([]*openmhealth.
 
 var errOtherRules = errors.New("other rules decided this manifest")
 
-func (in *Intake) storeBlocks(ctx context.Context, r Request, m Manifest, series bool, points []*openmhealth.Record) error {
-	sealer, err := in.Keys.Sealer(ctx, r.Owner, r.DataKey)
+func (in *Intake) storeBlocks(ctx context.Context, r Request, m Manifest, s *sealing, series bool, points []*openmhealth.Record) error {
+	sealer, err := s.wait()
 	if err != nil {
 		return err
 	}

@@ -145,6 +145,8 @@ func (in *Intake) Recording(ctx context.Context, r Request) (Entry, error) {
 		digest = sha256.Sum256(append(digest[:], "lenient"...))
 	}
 	m := in.propose(keys, "recordings", r, digest)
+	var sealer sealing
+	defer sealer.wait()
 	if refused == nil {
 		m.Count = 1
 		m.Recording = &Recording{Forgiven: parsed.Forgiven}
@@ -154,6 +156,7 @@ func (in *Intake) Recording(ctx context.Context, r Request) (Entry, error) {
 		if m.Recording.Document, err = in.newID(); err != nil {
 			return Entry{}, err
 		}
+		sealer.begin(ctx, in.Keys, r)
 		m, err = in.claim(ctx, m)
 	} else if m, err = in.find(ctx, m, refused); err == nil {
 		parsed, err = format.Summary(document.Open, recording.DefaultLimits, m.Recording != nil && len(m.Recording.Forgiven) > 0)
@@ -164,6 +167,9 @@ func (in *Intake) Recording(ctx context.Context, r Request) (Entry, error) {
 	if m.Recording == nil {
 		return Entry{}, fault.New(fault.Internal, "manifest is not of a recording")
 	}
+	if refused != nil {
+		sealer.begin(ctx, in.Keys, r)
+	}
 	if err := r.Record(ctx, m.Key, 1); err != nil {
 		return Entry{}, err
 	}
@@ -171,7 +177,7 @@ func (in *Intake) Recording(ctx context.Context, r Request) (Entry, error) {
 	entry := Entry{ID: m.Recording.ID, Document: m.Recording.object(document), Sport: parsed.Sport, Start: parsed.Start, End: parsed.End,
 		Timed: parsed.Timed, Trackpoints: parsed.Trackpoints, Days: parsed.Days, Size: len(r.Body), MediaType: r.MediaType,
 		Forgiven: slices.Clone(m.Recording.Forgiven), Arrived: in.Now().UTC().Truncate(time.Millisecond)}
-	return entry, in.storeRecording(ctx, r, entry)
+	return entry, in.storeRecording(ctx, r, &sealer, entry)
 }
 
 // object is the id of the object that holds the original. Forms have objects of
@@ -183,12 +189,12 @@ func (r Recording) object(d Document) string {
 	return r.Document
 }
 
-func (in *Intake) storeRecording(ctx context.Context, r Request, entry Entry) error {
+func (in *Intake) storeRecording(ctx context.Context, r Request, s *sealing, entry Entry) error {
 	index, err := entry.Encode()
 	if err != nil {
 		return fault.Wrap(fault.Internal, "entry cannot be encoded", err)
 	}
-	sealer, err := in.Keys.Sealer(ctx, r.Owner, r.DataKey)
+	sealer, err := s.wait()
 	if err != nil {
 		return err
 	}

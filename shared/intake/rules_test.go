@@ -74,7 +74,7 @@ func TestOlderRules(t *testing.T) {
 			map[string][]string{mondayUTC + "#a": {bad(0, monday), bad(2, tuesday)}},
 		},
 	} {
-		for _, rules := range []string{"0", "1"} {
+		for _, rules := range []string{"0", "1", "2"} {
 			t.Run(test.name+", rules "+rules, func(t *testing.T) {
 				w := newWorld(t)
 				decided(t, w, rules, test.body, test.rejected, test.blocks)

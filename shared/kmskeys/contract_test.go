@@ -18,5 +18,6 @@ func TestContract(t *testing.T) {
 		keyring.PurposeData:      s.Output(t, "DataKey"),
 		keyring.PurposeWriter:    s.Output(t, "WriterKey"),
 		keyring.PurposeEnrolment: s.Output(t, "EnrolmentKey"),
+		keyring.PurposeReceipts:  s.Output(t, "ReceiptKey"),
 	}})
 }

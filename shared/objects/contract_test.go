@@ -44,6 +44,12 @@ func TestListAndDelete(t *testing.T) {
 	for _, id := range []string{"b", "a", "c/d"} {
 		require.NoError(t, b.Put(t.Context(), prefix+id, []byte("sealed")))
 	}
+	mark := prefix + "mark"
+	require.NoError(t, b.Put(t.Context(), mark, nil), "an object may be empty")
+	content, err := b.Get(t.Context(), mark)
+	require.NoError(t, err)
+	require.Empty(t, content)
+	require.NoError(t, b.Delete(t.Context(), mark))
 	list := func(after string) []string {
 		ids, err := b.List(t.Context(), prefix, after)
 		require.NoError(t, err)
@@ -56,6 +62,6 @@ func TestListAndDelete(t *testing.T) {
 		require.NoError(t, b.Delete(t.Context(), prefix+"b"))
 	}
 	require.Equal(t, []string{prefix + "a", prefix + "c/d"}, list(""))
-	_, err := b.Get(t.Context(), prefix+"b")
+	_, err = b.Get(t.Context(), prefix+"b")
 	require.ErrorIs(t, err, objects.ErrNotFound)
 }

@@ -277,3 +277,30 @@ func TestAnAnswerIsBounded(t *testing.T) {
 	_, err = db.Between(t.Context(), ada, "2026-05-04", "2026-05-04")
 	require.Equal(t, fault.TooLarge, fault.KindOf(err))
 }
+
+// TestAnAnswerIsBoundedInBytes: 64 MiB are one, and no more are; what is over the
+// bound is not fetched.
+func TestAnAnswerIsBoundedInBytes(t *testing.T) {
+	s := stack.Open(t)
+	administrator, ada := s.SQL(t, stack.Administrator), postgrestest.NewPseudonym()
+	add := func(from, to, bytes int) {
+		_, err := administrator.Exec(t.Context(), `INSERT INTO fitvault.parts SELECT $1, 'recording#' || n, '2026-05-04', '2026-05-04', 1, decode(repeat('00', $4::int), 'hex') FROM generate_series($2::int, $3::int) n`,
+			ada, from, to, bytes)
+		require.NoError(t, err)
+	}
+	t.Cleanup(func() {
+		_, err := administrator.Exec(context.Background(), "DELETE FROM fitvault.parts WHERE pseudonym = $1", ada)
+		require.NoError(t, err)
+	})
+	db := open(t, s, history)
+	add(1001, 1064, 1<<20)
+	parts, err := db.Between(t.Context(), ada, "2026-05-04", "2026-05-04")
+	require.NoError(t, err)
+	require.Len(t, parts, 64)
+	add(1065, 1065, 1)
+	_, err = db.Between(t.Context(), ada, "2026-05-04", "2026-05-04")
+	require.Equal(t, fault.TooLarge, fault.KindOf(err))
+	add(1066, 1300, 1<<20)
+	_, err = db.Between(t.Context(), ada, "2026-05-04", "2026-05-04")
+	require.Equal(t, fault.TooLarge, fault.KindOf(err))
+}

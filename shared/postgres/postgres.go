@@ -28,7 +28,12 @@ type Part struct {
 }
 
 // maxParts bounds an answer: a year of days, and 50 recordings on each of them.
-const maxParts = 20_000
+// As a part may have 1 MiB, their bytes are bounded too: a year's figures are a few
+// MB, and the caller holds all of them at once.
+const (
+	maxParts = 20_000
+	maxBytes = 64 << 20 // sealed
+)
 
 var (
 	partGrammar      = regexp.MustCompile(`^[a-z0-9#-]{1,64}$`)
@@ -78,15 +83,17 @@ func (d *DB) Put(ctx context.Context, pseudonym string, p Part, was int64) (bool
 }
 
 // Between returns the parts that may touch a civil day from first to last, both
-// inclusive, ordered by part. More than 20,000 of them are TooLarge.
+// inclusive, ordered by part. More than 20,000 of them, or 64 MiB, are TooLarge.
 func (d *DB) Between(ctx context.Context, pseudonym, first, last string) ([]Part, error) {
 	if !civil(first) || !civil(last) || last < first {
 		return nil, errMalformed
 	}
 	var parts []Part
+	bytes := 0 // of the last part that is over the bound too
 	err := d.within(ctx, pseudonym, pgx.ReadOnly, func(q *query.Queries) error {
-		rows, err := q.PartsBetween(ctx, query.PartsBetweenParams{Pseudonym: pseudonym, First: first, Last: last, Limit: maxParts + 1})
+		rows, err := q.PartsBetween(ctx, query.PartsBetweenParams{Pseudonym: pseudonym, First: first, Last: last, Bytes: maxBytes, Limit: maxParts + 1})
 		for _, r := range rows {
+			bytes += len(r.Sealed)
 			parts = append(parts, Part{Part: r.Part, First: r.FirstDay, Last: r.LastDay, Version: r.Version, Sealed: r.Sealed})
 		}
 		return err
@@ -94,7 +101,7 @@ func (d *DB) Between(ctx context.Context, pseudonym, first, last string) ([]Part
 	if err != nil {
 		return nil, err
 	}
-	if len(parts) > maxParts {
+	if len(parts) > maxParts || bytes > maxBytes {
 		return nil, fault.New(fault.TooLarge, "more parts than one answer holds")
 	}
 	return parts, nil

@@ -3,6 +3,7 @@ package reading
 import (
 	"errors"
 	"regexp"
+	"strings"
 	"time"
 
 	"fitvault/shared/redact"
@@ -17,15 +18,19 @@ func (t Type) String() string { return t.Namespace + ":" + t.Name }
 // ErrType is returned for text that is not namespace:name.
 var ErrType = errors.New("not a type as namespace:name")
 
-var typeGrammar = regexp.MustCompile(`^([a-z][a-z0-9-]{0,63}):([a-z][a-z0-9-]{0,63})$`)
+const maxTypeName = 64 // bytes; in the expression it would be compiled so often, at each start
+
+var typeName = regexp.MustCompile(`^[a-z][a-z0-9-]*$`)
 
 // ParseType reads what String gives. It says nothing on whether the type is served.
 func ParseType(s string) (Type, error) {
-	m := typeGrammar.FindStringSubmatch(s)
-	if m == nil {
-		return Type{}, ErrType
+	namespace, name, _ := strings.Cut(s, ":")
+	for _, part := range []string{namespace, name} {
+		if len(part) > maxTypeName || !typeName.MatchString(part) {
+			return Type{}, ErrType
+		}
 	}
-	return Type{Namespace: m[1], Name: m[2]}, nil
+	return Type{Namespace: namespace, Name: name}, nil
 }
 
 // Reading is one data point, with what it is filed by.

@@ -165,6 +165,18 @@ func (t *Track) Begin() (wanted bool, err error) {
 // Keep adds a trackpoint that the page wants.
 func (t *Track) Keep(p Trackpoint) { t.Points = append(t.Points, p) }
 
+// Time reads the time of a trackpoint, an xs:dateTime, into it, and adds it.
+func (t *Track) Time(p *Trackpoint, literal string) error {
+	var ok bool
+	if p.Time, p.Stamp, ok = Moment(literal); !ok {
+		return ErrTimeRange
+	}
+	return t.At(p.Time, p.Stamp)
+}
+
+// ErrTimeRange is RuleTimeRange, broken.
+var ErrTimeRange = strictxml.Broken(RuleTimeRange, "document has a time that RFC 3339 cannot write")
+
 // At adds the time of a trackpoint; stamp is its RFC 3339 text.
 func (t *Track) At(at time.Time, stamp string) error {
 	t.span.Add(at)
@@ -195,6 +207,14 @@ func (t *Track) Summary(sport string, laps Span) Summary {
 		of = laps
 	}
 	return Summary{Sport: sport, Start: of.First, End: of.Last, Timed: of.Some, Trackpoints: t.Count, Days: t.days}
+}
+
+// Finished refuses, at a document's end, one that does not say when it was.
+func (s Summary) Finished(lenient bool) error {
+	if !s.Timed && !lenient {
+		return strictxml.Broken(RuleNoTime, "document does not say when it was")
+	}
+	return nil
 }
 
 // Collector is a format's, which ends in a Summary.

@@ -7,14 +7,13 @@ import (
 	"time"
 
 	"fitvault/shared/reading"
+	"fitvault/shared/strictxml"
 )
-
-const whitespace = " \t\r\n" // XML's; schema types collapse it
 
 // Number returns a valid xs:double, xs:decimal or xs:integer literal as JSON
 // number text, or "" if it is no finite number.
 func Number(literal string) string {
-	literal = strings.Trim(literal, whitespace)
+	literal = strings.Trim(literal, strictxml.Whitespace)
 	f, err := strconv.ParseFloat(literal, 64)
 	if err != nil || math.IsNaN(f) || math.IsInf(f, 0) {
 		return ""
@@ -52,7 +51,7 @@ func asJSON(literal string) string {
 // Moment returns a valid xs:dateTime as a time and as RFC 3339 text: as sent
 // where RFC 3339 allows that. It returns false for what RFC 3339 cannot write.
 func Moment(literal string) (time.Time, string, bool) {
-	stamp := strings.Trim(literal, whitespace)
+	stamp := strings.Trim(literal, strictxml.Whitespace)
 	if t, ok := plainMoment(stamp); ok {
 		return t, stamp, true
 	}
@@ -121,3 +120,11 @@ func PlainTime(b []byte) bool {
 	_, ok := plainMoment(string(b))
 	return ok
 }
+
+// Plain values of trackpoints: far from the edges of their types in all formats.
+var (
+	PlainLatitude  = strictxml.Within(90)
+	PlainLongitude = strictxml.Within(180)
+	PlainHeartRate = strictxml.Whole(1, 255)
+	PlainCadence   = strictxml.Whole(0, 254)
+)

@@ -5,7 +5,7 @@ import (
 	"compress/flate"
 	"encoding/binary"
 	"slices"
-	"sync"
+	"sync/atomic"
 
 	"fitvault/shared/reading"
 )
@@ -42,7 +42,8 @@ func EncodeDocuments(documents []*Document) ([]byte, error) {
 	if len(documents) > DefaultLimits.Documents {
 		return nil, ErrLimit
 	}
-	e := encoder{left: DefaultLimits, known: map[string]int{}}
+	// Times need the most room: four integers each.
+	e := encoder{left: DefaultLimits, known: map[string]int{}, scratch: make([]int64, 0, 4*len(documents))}
 	if err := e.divide(documents); err != nil {
 		return nil, err
 	}
@@ -278,29 +279,38 @@ func (e *encoder) uuids(c column) bool {
 	return true
 }
 
-// Little text takes longer to be compressed well than it is worth; and a
-// compressor takes some hundred kilobytes, so a container keeps its own.
+// Little text takes longer to be compressed well than it is worth.
 const little = 1 << 10
 
-var fast, thorough = compressors(flate.BestSpeed), compressors(flate.DefaultCompression)
+var fast, thorough = compressors{level: flate.BestSpeed}, compressors{level: flate.DefaultCompression}
 
-func compressors(level int) *sync.Pool {
-	return &sync.Pool{New: func() any {
-		w, err := flate.NewWriter(nil, level)
-		if err != nil {
-			panic("segment: the compressor's level is a constant")
-		}
+// compressors keeps one compressor for the next block: it takes some hundred
+// kilobytes, and a function packs one block after another. A sync.Pool would lose
+// it to the garbage collector, which runs after every few requests. Blocks that are
+// packed at the same time make compressors of their own, which are not kept.
+type compressors struct {
+	level int
+	kept  atomic.Pointer[flate.Writer]
+}
+
+func (c *compressors) take() *flate.Writer {
+	if w := c.kept.Swap(nil); w != nil {
 		return w
-	}}
+	}
+	w, err := flate.NewWriter(nil, c.level)
+	if err != nil {
+		panic("segment: the compressor's level is a constant")
+	}
+	return w
 }
 
 func deflate(text []byte) []byte {
-	pool := thorough
+	c := &thorough
 	if len(text) < little {
-		pool = fast
+		c = &fast
 	}
-	w := pool.Get().(*flate.Writer)
-	defer pool.Put(w)
+	w := c.take()
+	defer c.kept.Store(w)
 	var out bytes.Buffer
 	w.Reset(&out)
 	_, _ = w.Write(text) // a bytes.Buffer takes everything

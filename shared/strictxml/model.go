@@ -97,7 +97,7 @@ var (
 // The upper one may be excluded.
 func Number(double bool, least, most float64, below bool) Value {
 	return func(text string) (string, string, bool) {
-		t, rule := strings.Trim(text, whitespace), ""
+		t, rule := strings.Trim(text, Whitespace), ""
 		if slices.Contains(nothing, strings.ToLower(t)) && !(double && (t == "NaN" || t == "INF" || t == "-INF")) {
 			return "", ForgiveNoValue, false
 		}
@@ -127,7 +127,7 @@ func Number(double bool, least, most float64, below bool) Value {
 // Integer is a whole number between two bounds. One with a fraction is rounded.
 func Integer(least, most int) Value {
 	return func(text string) (string, string, bool) {
-		t, rule := strings.Trim(text, whitespace), ""
+		t, rule := strings.Trim(text, Whitespace), ""
 		if slices.Contains(nothing, strings.ToLower(t)) {
 			return "", ForgiveNoValue, false
 		}
@@ -160,7 +160,7 @@ func Integer(least, most int) Value {
 // where that is "", as nothing.
 func Word(instead, rule string, words ...string) Value {
 	return func(text string) (string, string, bool) {
-		t := strings.Trim(text, whitespace)
+		t := strings.Trim(text, Whitespace)
 		for _, w := range words {
 			if t == w {
 				return text, "", true
@@ -180,7 +180,7 @@ var exactTime = regexp.MustCompile(`^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2
 
 // Time is an xs:dateTime.
 func Time(text string) (string, string, bool) {
-	t := strings.Trim(text, whitespace)
+	t := strings.Trim(text, Whitespace)
 	if slices.Contains(nothing, strings.ToLower(t)) {
 		return "", ForgiveNoValue, false
 	}

@@ -23,13 +23,13 @@ type nodeAttr struct {
 
 func newNode(t *Token) *node {
 	lexical := t.Raw[1:]
-	if i := bytes.IndexAny(lexical, whitespace+"/>"); i >= 0 {
+	if i := bytes.IndexAny(lexical, Whitespace+"/>"); i >= 0 {
 		lexical = lexical[:i]
 	}
 	n := &node{lexical: string(lexical), name: t.Name}
 	for _, a := range t.Attrs {
 		raw := t.Raw[a.from:a.to]
-		n.attrs = append(n.attrs, nodeAttr{string(bytes.TrimRight(raw[:bytes.IndexByte(raw, '=')], whitespace)), a.Name, string(a.Value), raw[len(raw)-1]})
+		n.attrs = append(n.attrs, nodeAttr{string(bytes.TrimRight(raw[:bytes.IndexByte(raw, '=')], Whitespace)), a.Name, string(a.Value), raw[len(raw)-1]})
 	}
 	return n
 }
@@ -86,4 +86,4 @@ func (n *node) attribute(local string) int {
 	return slices.IndexFunc(n.attrs, func(a nodeAttr) bool { return a.name == Name{Local: local} })
 }
 
-func (n *node) blank() bool { return len(bytes.Trim(n.text, whitespace)) == 0 }
+func (n *node) blank() bool { return len(bytes.Trim(n.text, Whitespace)) == 0 }

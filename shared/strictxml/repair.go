@@ -110,7 +110,7 @@ func (r *repairer) token(t *Token) error {
 	case End:
 		return r.end(top)
 	case Text, CDATA:
-		if len(bytes.Trim(t.Raw, whitespace)) == 0 && (top.start != nil || len(top.held) > 0) {
+		if len(bytes.Trim(t.Raw, Whitespace)) == 0 && (top.start != nil || len(top.held) > 0) {
 			return nil
 		}
 	}
@@ -260,7 +260,7 @@ func (r *repairer) build(t *Token) error {
 		last.children = append(last.children, n)
 		r.building = append(r.building, n)
 	case Text, CDATA:
-		if len(last.children) == 0 || len(bytes.Trim(t.Raw, whitespace)) > 0 {
+		if len(last.children) == 0 || len(bytes.Trim(t.Raw, Whitespace)) > 0 {
 			last.addText(t)
 		}
 	case End:
@@ -334,7 +334,7 @@ func (r *repairer) value(e *Element, n *node, pointer string) bool {
 	}
 	use, rule, keep := e.Value(string(text))
 	if e.Unique {
-		if key := strings.Trim(use, whitespace); !keep || !exactTime.MatchString(key) || r.keys[key] {
+		if key := strings.Trim(use, Whitespace); !keep || !exactTime.MatchString(key) || r.keys[key] {
 			use, rule, keep = r.stand(e), ForgiveKey, true
 		} else if len(r.keys) < maxKeys {
 			r.keys[key] = true
@@ -475,7 +475,7 @@ func (r *repairer) hide(e *Element, n *node, space string, hidden *[]*node) {
 			return
 		}
 		use, rule, keep := h.Value(string(text))
-		if _, err := strconv.ParseFloat(strings.Trim(use, whitespace), 64); keep && (rule != "" || err == nil) {
+		if _, err := strconv.ParseFloat(strings.Trim(use, Whitespace), 64); keep && (rule != "" || err == nil) {
 			*hidden = append(*hidden, &node{name: Name{HiddenSpace, h.Name}, text: []byte(escaper.Replace(use))})
 		}
 		return

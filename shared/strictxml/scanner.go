@@ -206,7 +206,7 @@ func (s *Scanner) Next() (*Token, error) {
 	if kind == Other {
 		if end == "?>" {
 			target := s.fill(window)[2:]
-			i := bytes.IndexAny(target, whitespace+"?")
+			i := bytes.IndexAny(target, Whitespace+"?")
 			if i < 0 && len(target) >= window-2 {
 				return nil, errTokenTooLong
 			}
@@ -245,7 +245,8 @@ func (s *Scanner) aside(behind int, end string) (*Token, error) {
 
 var mark = []byte("\xef\xbb\xbf") // byte order mark
 
-const whitespace = " \t\r\n" // XML's; schema types collapse it
+// Whitespace is XML's; schema types collapse it.
+const Whitespace = " \t\r\n"
 
 func (s *Scanner) give(kind Kind, raw []byte) (*Token, error) {
 	s.at += len(raw)
@@ -261,7 +262,7 @@ func (s *Scanner) text() (*Token, error) {
 	if found {
 		raw = raw[:len(raw)-1]
 	}
-	if len(s.open) == 0 && len(bytes.Trim(raw, whitespace)) > 0 {
+	if len(s.open) == 0 && len(bytes.Trim(raw, Whitespace)) > 0 {
 		return nil, errNotWellFormed
 	}
 	return s.give(Text, raw)
@@ -272,7 +273,7 @@ func (s *Scanner) end() (*Token, error) {
 	if err != nil {
 		return nil, err
 	}
-	if !found || len(s.open) == 0 || string(bytes.TrimRight(raw[2:len(raw)-1], whitespace)) != s.open[len(s.open)-1].raw {
+	if !found || len(s.open) == 0 || string(bytes.TrimRight(raw[2:len(raw)-1], Whitespace)) != s.open[len(s.open)-1].raw {
 		s.lost = true
 		return s.give(Other, raw)
 	}
@@ -329,7 +330,7 @@ func (s *Scanner) start() (*Token, error) {
 		inside = inside[:len(inside)-1]
 	}
 	lexical := inside
-	if i := bytes.IndexAny(inside, whitespace); i >= 0 {
+	if i := bytes.IndexAny(inside, Whitespace); i >= 0 {
 		lexical = inside[:i]
 	}
 	if !found || len(lexical) == 0 || !s.attributes(&t, inside, len(lexical)) {
@@ -364,7 +365,7 @@ func (s *Scanner) start() (*Token, error) {
 // lexical name. It reports whether they look like attributes.
 func (s *Scanner) attributes(t *Token, inside []byte, at int) bool {
 	for {
-		gap := len(inside[at:]) - len(bytes.TrimLeft(inside[at:], whitespace))
+		gap := len(inside[at:]) - len(bytes.TrimLeft(inside[at:], Whitespace))
 		if at += gap; at == len(inside) {
 			return true
 		}
@@ -372,9 +373,9 @@ func (s *Scanner) attributes(t *Token, inside []byte, at int) bool {
 		if gap == 0 || equals <= 0 {
 			return false
 		}
-		name := bytes.TrimRight(inside[at:at+equals], whitespace)
+		name := bytes.TrimRight(inside[at:at+equals], Whitespace)
 		value := at + equals + 1
-		value += len(inside[value:]) - len(bytes.TrimLeft(inside[value:], whitespace))
+		value += len(inside[value:]) - len(bytes.TrimLeft(inside[value:], Whitespace))
 		if value == len(inside) || inside[value] != '"' && inside[value] != '\'' {
 			return false
 		}
@@ -409,7 +410,7 @@ func (s *Scanner) declare(t *Token) error {
 				return errNotWellFormed
 			}
 			decoded, ok := Unescape(nil, value)
-			if !ok || !uriReference.Match(decoded) {
+			if !ok || !uriReference().Match(decoded) {
 				return errNotWellFormed
 			}
 			value = decoded

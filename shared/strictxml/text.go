@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"regexp"
 	"strconv"
+	"sync"
 	"unicode/utf8"
 )
 
@@ -47,7 +48,8 @@ var predefined = map[string]byte{"lt": '<', "gt": '>', "amp": '&', "quot": '"', 
 // uriReference is URI-reference of RFC 3986, which Namespaces in XML 1.0 asks
 // of a namespace name, in libxml2's reading: a port has a digit, and a fragment
 // may have brackets.
-var uriReference = func() *regexp.Regexp {
+// Nearly no document needs it, so it is compiled for the first that does.
+var uriReference = sync.OnceValue(func() *regexp.Regexp {
 	const (
 		escaped   = `%[0-9A-Fa-f]{2}`
 		plain     = `[A-Za-z0-9._~!$&'()*+,;=-]|` + escaped // neither ':' nor '@'
@@ -61,7 +63,7 @@ var uriReference = func() *regexp.Regexp {
 	return regexp.MustCompile(`^(?:[A-Za-z][A-Za-z0-9+.-]*:(?:` + authority + `|` + absolute + `|` + char + `+` + segments + `|)` +
 		`|` + authority + `|` + absolute + `|` + first + `+` + segments + `|)` +
 		`(?:\?(?:` + tail + `)*)?(?:#(?:[][]|` + tail + `)*)?$`)
-}()
+})
 
 // plainURI spares the namespaces that nearly all documents have the expression above.
 var plainURI = map[string]bool{

@@ -29,7 +29,7 @@ func (c *collector) Start(at strictxml.Place, t *strictxml.Token) error {
 	switch at {
 	case activity:
 		c.activities++
-		name := strings.Trim(attribute(t, "Sport"), whitespace)
+		name := strings.Trim(attribute(t, "Sport"), strictxml.Whitespace)
 		if c.activities > 1 && c.sport != name {
 			name = recording.SportMulti
 		}
@@ -42,7 +42,7 @@ func (c *collector) Start(at strictxml.Place, t *strictxml.Token) error {
 		}
 		start, _, ok := recording.Moment(text)
 		if !ok {
-			return errTimeRange
+			return recording.ErrTimeRange
 		}
 		c.noLap = false
 		c.lapStart = start
@@ -58,10 +58,6 @@ func (c *collector) Start(at strictxml.Place, t *strictxml.Token) error {
 	return nil
 }
 
-var errTimeRange = strictxml.Broken(recording.RuleTimeRange, "document has a time that RFC 3339 cannot write")
-
-const whitespace = " \t\r\n" // XML's; schema types collapse it
-
 func attribute(t *strictxml.Token, name string) string {
 	text, _ := strictxml.Unescape(nil, t.Attribute(name))
 	return string(text)
@@ -72,7 +68,7 @@ func (c *collector) End(at strictxml.Place, text []byte) error {
 	case lapSeconds:
 		c.lapEnd(string(text))
 	case timeText:
-		return c.time(text)
+		return c.track.Time(&c.point, string(text))
 	case trackpoint:
 		c.inTrack = true
 		if c.wanted {
@@ -85,14 +81,6 @@ func (c *collector) End(at strictxml.Place, text []byte) error {
 		}
 	}
 	return nil
-}
-
-func (c *collector) time(text []byte) error {
-	var ok bool
-	if c.point.Time, c.point.Stamp, ok = recording.Moment(string(text)); !ok {
-		return errTimeRange
-	}
-	return c.track.At(c.point.Time, c.point.Stamp)
 }
 
 func (c *collector) value(at strictxml.Place, text []byte) {
@@ -133,7 +121,7 @@ func first(kept *string, text string) {
 
 // lapEnd counts a lap's duration, as far as it leads to a time that can be written.
 func (c *collector) lapEnd(text string) {
-	seconds, err := strconv.ParseFloat(strings.Trim(text, whitespace), 64)
+	seconds, err := strconv.ParseFloat(strings.Trim(text, strictxml.Whitespace), 64)
 	const most = 100 * 365 * 24 * 3600
 	if c.noLap || err != nil || !(seconds >= 0 && seconds <= most) {
 		return
@@ -147,25 +135,15 @@ func (c *collector) Finish() error {
 	if c.activities == 0 {
 		return strictxml.Broken(RuleNoActivity, "document has no activity")
 	}
-	if s, _ := c.Result(); !s.Timed && !c.lenient {
-		return strictxml.Broken(recording.RuleNoTime, "document does not say when it was")
-	}
-	return nil
+	s, _ := c.Result()
+	return s.Finished(c.lenient)
 }
 
 func (c *collector) Result() (recording.Summary, []recording.Trackpoint) {
 	return c.track.Summary(c.sport, c.laps), c.track.Points
 }
 
-// The plain form of a trackpoint: what nearly all devices write, each value far
-// from the edges of its type.
-var (
-	plainLatitude  = strictxml.Within(90)
-	plainLongitude = strictxml.Within(180)
-	plainHeartRate = strictxml.Whole(1, 255)
-	plainCadence   = strictxml.Whole(0, 254)
-	plainWatts     = strictxml.Whole(0, 65535)
-)
+var plainWatts = strictxml.Whole(0, 65535)
 
 // rowingdata and its like give the type, which is the only one that there is.
 const typedHeartRate = `HeartRateBpm xsi:type="HeartRateInBeatsPerMinute_t"`
@@ -177,6 +155,8 @@ func plainState(b []byte) bool { return string(b) == "Present" || string(b) == "
 // longest plain trackpoint
 const plainMost = 4 << 10
 
+// Plain reads the plain form of a trackpoint: what nearly all devices write, each
+// value far from the edges of its type.
 func (c *collector) Plain(at strictxml.Place, in *strictxml.Scanner) (int, error) {
 	if at != track || !c.inTrack || in.Space(nil) != spaceTCX {
 		return 0, nil
@@ -188,22 +168,22 @@ func (c *collector) Plain(at strictxml.Place, in *strictxml.Scanner) (int, error
 	if !m.Open("", "Trackpoint") || !m.Element("", "Time", &p.time, recording.PlainTime) || p.time == nil {
 		return 0, nil
 	}
-	if m.Open("", "Position") && !(m.Element("", "LatitudeDegrees", &p.latitude, plainLatitude) && p.latitude != nil &&
-		m.Element("", "LongitudeDegrees", &p.longitude, plainLongitude) && p.longitude != nil && m.Close("", "Position")) {
+	if m.Open("", "Position") && !(m.Element("", "LatitudeDegrees", &p.latitude, recording.PlainLatitude) && p.latitude != nil &&
+		m.Element("", "LongitudeDegrees", &p.longitude, recording.PlainLongitude) && p.longitude != nil && m.Close("", "Position")) {
 		return 0, nil
 	}
 	if !m.Element("", "AltitudeMeters", &p.altitude, strictxml.Decimal) || !m.Element("", "DistanceMeters", &p.distance, strictxml.Decimal) {
 		return 0, nil
 	}
-	if (m.Open("", "HeartRateBpm") || m.Open("", typedHeartRate) && in.Space(xsi) == strictxml.Instance) && !(m.Element("", "Value", &p.heartRate, plainHeartRate) && p.heartRate != nil && m.Close("", "HeartRateBpm")) {
+	if (m.Open("", "HeartRateBpm") || m.Open("", typedHeartRate) && in.Space(xsi) == strictxml.Instance) && !(m.Element("", "Value", &p.heartRate, recording.PlainHeartRate) && p.heartRate != nil && m.Close("", "HeartRateBpm")) {
 		return 0, nil
 	}
-	if !m.Element("", "Cadence", &p.cadence, plainCadence) || !m.Element("", "SensorState", &p.state, plainState) {
+	if !m.Element("", "Cadence", &p.cadence, recording.PlainCadence) || !m.Element("", "SensorState", &p.state, plainState) {
 		return 0, nil
 	}
 	if m.Open("", "Extensions") {
 		prefix, ok := plainExtension(&m, in)
-		if !ok || !m.Element(prefix, "Speed", &p.speed, strictxml.Decimal) || !m.Element(prefix, "RunCadence", &p.runCadence, plainCadence) ||
+		if !ok || !m.Element(prefix, "Speed", &p.speed, strictxml.Decimal) || !m.Element(prefix, "RunCadence", &p.runCadence, recording.PlainCadence) ||
 			!m.Element(prefix, "Watts", &p.watts, plainWatts) || !m.Close(prefix, "TPX") || !m.Close("", "Extensions") {
 			return 0, nil
 		}
@@ -216,7 +196,7 @@ func (c *collector) Plain(at strictxml.Place, in *strictxml.Scanner) (int, error
 		return 0, err
 	}
 	c.point = recording.Trackpoint{}
-	if err := c.time(p.time); err != nil {
+	if err := c.track.Time(&c.point, string(p.time)); err != nil {
 		return 0, err
 	}
 	if wanted {

@@ -26,7 +26,8 @@ func Event(t *testing.T) auditlog.Event {
 		Action: "readings.read", Caller: "caller", Client: "app", Owner: "owner",
 		Outcome: auditlog.Allowed, Kind: "kind", Reasons: []string{"one", "two"},
 		Records: 3, Manifest: "manifest", Recording: "recording",
-		Consent: &auditlog.Consent{Purpose: "collection", Version: "1", Given: true}, About: "client", Changes: []string{"state=off"},
+		Consent: &auditlog.Consent{Purpose: "collection", Version: "1", Given: true, Locale: "de", How: "client", Before: "0"},
+		About:   "client", Changes: []string{"state=off"},
 	}
 }
 

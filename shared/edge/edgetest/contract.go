@@ -45,7 +45,7 @@ func Documents(t *testing.T, d edge.Documents, put func(t *testing.T, issuer, su
 		Owner: &access.Owner{
 			User: user, State: access.Active, DataKey: "a-data-key",
 			Consents: map[access.Purpose]access.Consent{
-				access.Collection: {Version: "1", Given: true, Time: time.Date(2026, 5, 4, 5, 25, 0, 0, time.UTC)},
+				access.Collection: {Version: "1", Given: true, Time: time.Date(2026, 5, 4, 5, 25, 0, 0, time.UTC), Locale: "de", How: "a-client"},
 				"sharing":         {Version: "2", Given: false, Time: time.Date(2026, 5, 5, 5, 25, 0, 0, time.UTC)},
 			},
 			Grants:   map[string]access.Grant{"g1": {To: user.String(), Permit: permit}, "g2": {Permit: permit}},

@@ -207,7 +207,7 @@ type Accounts struct {
 	Err   error         // what Read fails with, where set
 	Reads []access.Keys // what was asked for
 
-	mu        sync.Mutex
+	mu        sync.Mutex // owners may be read at once
 	documents map[string]any
 }
 
@@ -237,7 +237,7 @@ func (a *Accounts) BeginSession(_ context.Context, issuer, subject, name string,
 	if found, ok := a.documents[key].(access.Session); ok {
 		return found, nil
 	}
-	a.set(key, s)
+	a.setLocked(key, s)
 	return s, nil
 }
 
@@ -247,9 +247,19 @@ func (a *Accounts) PutSession(issuer, subject, name string, s access.Session) {
 }
 
 // Delete removes a document by its `id`.
-func (a *Accounts) Delete(id string) { delete(a.documents, id) }
+func (a *Accounts) Delete(id string) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	delete(a.documents, id)
+}
 
 func (a *Accounts) set(id string, document any) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.setLocked(id, document)
+}
+
+func (a *Accounts) setLocked(id string, document any) {
 	if a.documents == nil {
 		a.documents = map[string]any{}
 	}
@@ -257,6 +267,8 @@ func (a *Accounts) set(id string, document any) {
 }
 
 func (a *Accounts) Read(ctx context.Context, k access.Keys) (access.Documents, error) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
 	a.Reads = append(a.Reads, k)
 	if a.Err != nil {
 		return access.Documents{}, a.Err

@@ -160,7 +160,7 @@ func Recording(w http.ResponseWriter, r *http.Request, c *edge.Call, in *intake.
 // stored: somebody else has written the Keys table.
 func alarmed(ctx context.Context, c *edge.Call, err error) error {
 	if errors.Is(err, keyring.ErrAltered) {
-		if failed := c.Audit(ctx, auditlog.Event{Outcome: auditlog.Alarm, Kind: "stored-key-altered"}); failed != nil {
+		if failed := c.Audit(ctx, auditlog.Event{Outcome: auditlog.Alarm, Kind: auditlog.KeyAltered}); failed != nil {
 			return failed
 		}
 	}

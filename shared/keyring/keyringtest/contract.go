@@ -100,8 +100,10 @@ func StoreContract(t *testing.T, store ServiceKeys) {
 // AccountStore is what enrol and the edge see of the Accounts table.
 type AccountStore interface {
 	Read(ctx context.Context, keys access.Keys) (access.Documents, error)
-	CreateAccount(ctx context.Context, identity string, owner access.Owner, key keyring.Enrolled) error
+	CreateAccount(ctx context.Context, identity string, owner access.Owner, key keyring.Enrolled, receipts map[access.Purpose]string) error
 	PutConsent(ctx context.Context, user access.UserID, purpose access.Purpose, c access.Consent, pseudonym string) error
+	PutReceipt(ctx context.Context, user access.UserID, purpose access.Purpose, at time.Time, receipt string) error
+	Receipt(ctx context.Context, user access.UserID, purpose access.Purpose, at time.Time) (string, error)
 }
 
 // account is a new one with every member set, and its identity.
@@ -117,7 +119,7 @@ func newAccount(t *testing.T) account {
 	at := time.Date(2026, 5, 4, 5, 25, 0, 123_456_789, time.UTC)
 	a := account{issuer: "https://issuer", subject: name("subject"), owner: access.Owner{
 		User: user, State: access.Active, DataKey: name("key"), Pseudonym: name("pseudonym"),
-		Consents: map[access.Purpose]access.Consent{access.Collection: {Version: "1", Given: true, Time: at}},
+		Consents: map[access.Purpose]access.Consent{access.Collection: {Version: "1", Given: true, Time: at, Locale: "de", How: "a-client"}},
 	}}
 	a.key = keyring.Enrolled{
 		Statement: vault.Statement{Deployment: "fitvault", Owner: user.String(), KeyID: a.owner.DataKey, Public: random(91), At: at.Truncate(time.Second)},
@@ -130,8 +132,17 @@ type randomReader struct{}
 
 func (randomReader) Read(b []byte) (int, error) { return copy(b, random(len(b))), nil }
 
+// receipts is one for each of its consents.
+func (a account) receipts() map[access.Purpose]string {
+	receipts := map[access.Purpose]string{}
+	for purpose := range a.owner.Consents {
+		receipts[purpose] = "receipt of " + string(purpose) + " of " + a.owner.User.String()
+	}
+	return receipts
+}
+
 func (a account) create(t *testing.T, store AccountStore) error {
-	return store.CreateAccount(t.Context(), access.IdentityKey(a.issuer, a.subject), a.owner, a.key)
+	return store.CreateAccount(t.Context(), access.IdentityKey(a.issuer, a.subject), a.owner, a.key, a.receipts())
 }
 
 // stored requires that of an account everything is stored, or nothing.
@@ -163,6 +174,50 @@ func AccountsContract(t *testing.T, store AccountStore, keys keyring.Store, conf
 		a.requireStored(t, store, keys, false)
 		require.NoError(t, a.create(t, store))
 		a.requireStored(t, store, keys, true)
+	})
+	t.Run("and its receipts", func(t *testing.T) {
+		a := newAccount(t)
+		a.owner.Consents[access.Sharing] = access.Consent{Version: "1", Time: time.Date(2026, 1, 1, 0, 0, 0, 1, time.UTC)}
+		kept := func(purpose access.Purpose, at time.Time) string {
+			receipt, err := store.Receipt(t.Context(), a.owner.User, purpose, at)
+			require.NoError(t, err)
+			return receipt
+		}
+		require.NoError(t, newAccount(t).create(t, store), "another's")
+		for purpose, c := range a.owner.Consents {
+			require.Empty(t, kept(purpose, c.Time))
+		}
+		require.NoError(t, a.create(t, store))
+		for purpose, c := range a.owner.Consents {
+			require.Equal(t, a.receipts()[purpose], kept(purpose, c.Time))
+			require.Empty(t, kept(purpose, c.Time.Add(1)), "of another moment")
+			require.Empty(t, kept(access.Research, c.Time), "of another purpose")
+		}
+		a.requireStored(t, store, keys, true)
+	})
+	t.Run("the receipt of the latest word is kept", func(t *testing.T) {
+		a := newAccount(t)
+		at := a.owner.Consents[access.Collection].Time
+		for _, step := range []struct {
+			put    string
+			at     time.Time
+			kept   string
+			keptAt time.Time
+		}{
+			{"the first", at, "the first", at},
+			{"a later one", at.Add(2), "a later one", at.Add(2)},
+			{"one that comes late", at.Add(1), "a later one", at.Add(2)},
+			{"a second of the same moment", at.Add(2), "a later one", at.Add(2)},
+			{"the last", at.Add(3), "the last", at.Add(3)},
+		} {
+			require.NoError(t, store.PutReceipt(t.Context(), a.owner.User, access.Research, step.at, step.put))
+			kept, err := store.Receipt(t.Context(), a.owner.User, access.Research, step.keptAt)
+			require.NoError(t, err)
+			require.Equal(t, step.kept, kept)
+		}
+		kept, err := store.Receipt(t.Context(), a.owner.User, access.Research, at)
+		require.NoError(t, err)
+		require.Empty(t, kept)
 	})
 	t.Run("one identity has one account, and nothing is left of a second", func(t *testing.T) {
 		first, second := newAccount(t), newAccount(t)
@@ -262,11 +317,14 @@ func AccountsContract(t *testing.T, store AccountStore, keys keyring.Store, conf
 	})
 	t.Run("a store that does not answer is an error, not a conflict", func(t *testing.T) {
 		a := newAccount(t)
-		err := store.CreateAccount(ended(t), access.IdentityKey(a.issuer, a.subject), a.owner, a.key)
+		err := store.CreateAccount(ended(t), access.IdentityKey(a.issuer, a.subject), a.owner, a.key, a.receipts())
 		require.Error(t, err)
 		require.NotErrorIs(t, err, conflict)
 		a.requireStored(t, store, keys, false)
 		require.NoError(t, a.create(t, store))
+		require.Error(t, store.PutReceipt(ended(t), a.owner.User, access.Collection, time.Now(), "a receipt"))
+		_, err = store.Receipt(ended(t), a.owner.User, access.Collection, time.Now())
+		require.Error(t, err)
 		err = store.PutConsent(ended(t), a.owner.User, access.Collection, access.Consent{Version: "9"}, "another")
 		require.Error(t, err)
 		require.NotErrorIs(t, err, conflict)
@@ -285,7 +343,7 @@ type Wrapping interface {
 
 // KMSContract is the contract of keyring.Unwrapper, and of those who wrap and
 // sign for it. kms has a key of its own for each of the purposes data and
-// writer, and a signing one for enrolment.
+// writer, and signing ones for enrolment and receipts.
 func KMSContract(t *testing.T, kms Wrapping) {
 	// others are contexts that differ from one in one member.
 	others := func(encryptionContext map[string]string) map[string]map[string]string {
@@ -353,17 +411,25 @@ func KMSContract(t *testing.T, kms Wrapping) {
 		require.Equal(t, spki, public)
 		requireBound(t, keyring.PurposeData, keyring.PurposeWriter, encryptionContext, wrapped)
 	})
-	t.Run("a signature verifies, for its message only", func(t *testing.T) {
+	t.Run("a signature verifies, for its message and purpose only", func(t *testing.T) {
 		message := random(400)
-		signature, err := kms.Sign(t.Context(), keyring.PurposeEnrolment, message)
-		require.NoError(t, err)
-		key, err := kms.PublicKey(t.Context(), keyring.PurposeEnrolment)
-		require.NoError(t, err)
-		require.Equal(t, elliptic.P256(), key.Curve)
-		digest := sha256.Sum256(message)
-		require.True(t, ecdsa.VerifyASN1(key, digest[:], signature))
-		digest[0] ^= 1
-		require.False(t, ecdsa.VerifyASN1(key, digest[:], signature))
+		purposes := []string{keyring.PurposeEnrolment, keyring.PurposeReceipts}
+		var keys []*ecdsa.PublicKey
+		for _, purpose := range purposes {
+			key, err := kms.PublicKey(t.Context(), purpose)
+			require.NoError(t, err)
+			require.Equal(t, elliptic.P256(), key.Curve)
+			keys = append(keys, key)
+		}
+		for i, purpose := range purposes {
+			signature, err := kms.Sign(t.Context(), purpose, message)
+			require.NoError(t, err)
+			digest := sha256.Sum256(message)
+			require.True(t, ecdsa.VerifyASN1(keys[i], digest[:], signature))
+			require.False(t, ecdsa.VerifyASN1(keys[1-i], digest[:], signature), "another purpose's key")
+			digest[0] ^= 1
+			require.False(t, ecdsa.VerifyASN1(keys[i], digest[:], signature))
+		}
 	})
 	t.Run("a purpose without a key is an error", func(t *testing.T) {
 		const unknown = "none"

@@ -17,6 +17,7 @@ import (
 	"errors"
 	"maps"
 	"sync"
+	"time"
 
 	"fitvault/shared/access"
 	"fitvault/shared/fault"
@@ -118,12 +119,13 @@ func (s *Store) OwnerKeys() int {
 // Accounts is the Accounts table in memory: an edge.Documents, and what enrol
 // needs. It is safe for concurrent use.
 type Accounts struct {
-	Hook     Hook   // of "read", "create account", "put consent"
+	Hook     Hook   // of "read", "create account", "put consent", "put receipt", "receipt"
 	Keys     *Store // where CreateAccount puts the owner's key
 	Conflict error  // what the adapter returns where somebody else was first
 
 	mu        sync.Mutex
 	documents map[string]any // by id: Caller, Owner, App
+	receipts  map[string]stored
 }
 
 func (a *Accounts) Read(ctx context.Context, k access.Keys) (access.Documents, error) {
@@ -168,8 +170,14 @@ func (a *Accounts) set(id string, document any) {
 	a.documents[id] = document
 }
 
+// stored is a receipt, and when its consent was said.
+type stored struct {
+	receipt string
+	time    time.Time
+}
+
 // CreateAccount stores an account whole, or not at all.
-func (a *Accounts) CreateAccount(ctx context.Context, identity string, owner access.Owner, key keyring.Enrolled) error {
+func (a *Accounts) CreateAccount(ctx context.Context, identity string, owner access.Owner, key keyring.Enrolled, receipts map[access.Purpose]string) error {
 	if err := a.Hook.before(ctx, "create account"); err != nil {
 		return err
 	}
@@ -182,6 +190,9 @@ func (a *Accounts) CreateAccount(ctx context.Context, identity string, owner acc
 	a.set(identity, access.Caller{User: owner.User})
 	a.set(access.OwnerKey(owner.User), owner)
 	a.Keys.SetOwnerKey(owner.User.String(), owner.DataKey, key)
+	for purpose, receipt := range receipts {
+		a.setReceipt(owner.User, purpose, stored{receipt, owner.Consents[purpose].Time})
+	}
 	return nil
 }
 
@@ -204,6 +215,43 @@ func (a *Accounts) PutConsent(ctx context.Context, user access.UserID, purpose a
 	return nil
 }
 
+// PutReceipt keeps a receipt unless there is one of something said later.
+func (a *Accounts) PutReceipt(ctx context.Context, user access.UserID, purpose access.Purpose, at time.Time, receipt string) error {
+	if err := a.Hook.before(ctx, "put receipt"); err != nil {
+		return err
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if held, ok := a.receipts[receiptName(user, purpose)]; !ok || held.time.Before(at) {
+		a.setReceipt(user, purpose, stored{receipt, at})
+	}
+	return nil
+}
+
+// Receipt is the receipt of what was said at a moment, "" where that is not kept.
+func (a *Accounts) Receipt(ctx context.Context, user access.UserID, purpose access.Purpose, at time.Time) (string, error) {
+	if err := a.Hook.before(ctx, "receipt"); err != nil {
+		return "", err
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if held := a.receipts[receiptName(user, purpose)]; held.time.Equal(at) {
+		return held.receipt, nil
+	}
+	return "", nil
+}
+
+func receiptName(user access.UserID, purpose access.Purpose) string {
+	return user.String() + " " + string(purpose)
+}
+
+func (a *Accounts) setReceipt(user access.UserID, purpose access.Purpose, s stored) {
+	if a.receipts == nil {
+		a.receipts = map[string]stored{}
+	}
+	a.receipts[receiptName(user, purpose)] = s
+}
+
 // Owners is every owner's document.
 func (a *Accounts) Owners() (owners []access.Owner) {
 	a.mu.Lock()
@@ -217,18 +265,21 @@ func (a *Accounts) Owners() (owners []access.Owner) {
 }
 
 // KMS wraps as KMS does: AES-256-GCM with a key for each purpose and the
-// encryption context as associated data; for keyring.PurposeEnrolment it has a
-// P-256 pair that signs and wraps nothing. It knows the purposes of package keyring.
+// encryption context as associated data; for keyring.PurposeEnrolment and
+// PurposeReceipts it has a P-256 pair each that signs and wraps nothing. It knows the purposes of package keyring.
 type KMS struct {
-	Hook Hook // of "unwrap", "new key", "new pair", "sign"
+	Hook Hook // of "unwrap", "new key", "new pair", "sign" or "sign receipts", "public key"
 
 	wrapping map[string]cipher.AEAD
-	signing  *ecdsa.PrivateKey
+	signing  map[string]*ecdsa.PrivateKey // by purpose
 }
 
 // NewKMS makes a KMS with keys of its own.
 func NewKMS() *KMS {
-	k := &KMS{wrapping: map[string]cipher.AEAD{}, signing: must(ecdsa.GenerateKey(elliptic.P256(), rand.Reader))}
+	k := &KMS{wrapping: map[string]cipher.AEAD{}, signing: map[string]*ecdsa.PrivateKey{}}
+	for _, purpose := range []string{keyring.PurposeEnrolment, keyring.PurposeReceipts} {
+		k.signing[purpose] = must(ecdsa.GenerateKey(elliptic.P256(), rand.Reader))
+	}
 	for _, purpose := range []string{keyring.PurposeData, keyring.PurposeRequests, keyring.PurposePages, keyring.PurposeWriter} {
 		k.wrapping[purpose] = must(cipher.NewGCMWithRandomNonce(must(aes.NewCipher(random(32)))))
 	}
@@ -282,24 +333,33 @@ func (k *KMS) NewPair(ctx context.Context, purpose string, encryptionContext map
 	return must(x509.MarshalPKIXPublicKey(&pair.PublicKey)), wrapped, nil
 }
 
-// Sign signs with the enrolment pair.
+// Sign signs with the pair of a purpose.
 func (k *KMS) Sign(ctx context.Context, purpose string, message []byte) ([]byte, error) {
-	if err := k.Hook.before(ctx, "sign"); err != nil {
+	call := "sign"
+	if purpose != keyring.PurposeEnrolment {
+		call += " " + purpose
+	}
+	if err := k.Hook.before(ctx, call); err != nil {
 		return nil, err
 	}
-	if purpose != keyring.PurposeEnrolment {
+	pair, ok := k.signing[purpose]
+	if !ok {
 		return nil, errPurpose
 	}
 	digest := sha256.Sum256(message)
-	return ecdsa.SignASN1(rand.Reader, k.signing, digest[:])
+	return ecdsa.SignASN1(rand.Reader, pair, digest[:])
 }
 
-// PublicKey is the enrolment pair's verifying key.
+// PublicKey is the verifying key of a purpose's pair.
 func (k *KMS) PublicKey(ctx context.Context, purpose string) (*ecdsa.PublicKey, error) {
-	if purpose != keyring.PurposeEnrolment {
+	if err := k.Hook.before(ctx, "public key"); err != nil {
+		return nil, err
+	}
+	pair, ok := k.signing[purpose]
+	if !ok {
 		return nil, errPurpose
 	}
-	return &k.signing.PublicKey, ctx.Err()
+	return &pair.PublicKey, nil
 }
 
 // associated writes a context so that its order does not matter.

@@ -39,8 +39,12 @@ func (q *Queries) InsertPart(ctx context.Context, arg InsertPartParams) (int64, 
 
 const partsBetween = `-- name: PartsBetween :many
 SELECT part, to_char(first_day, 'YYYY-MM-DD') AS first_day, to_char(last_day, 'YYYY-MM-DD') AS last_day, version, sealed
-FROM fitvault.parts
-WHERE pseudonym = $1 AND last_day >= $3::date AND first_day <= $4::date
+FROM (
+    SELECT pseudonym, part, first_day, last_day, version, sealed, sum(octet_length(sealed)) OVER (ORDER BY part COLLATE "C") - octet_length(sealed) AS before
+    FROM fitvault.parts
+    WHERE pseudonym = $1 AND last_day >= $3::date AND first_day <= $4::date
+) AS found
+WHERE before <= $5::bigint
 ORDER BY part COLLATE "C"
 LIMIT $2
 `
@@ -50,6 +54,7 @@ type PartsBetweenParams struct {
 	Limit     int32
 	First     string
 	Last      string
+	Bytes     int64
 }
 
 type PartsBetweenRow struct {
@@ -60,12 +65,16 @@ type PartsBetweenRow struct {
 	Sealed   []byte
 }
 
+// A row may have 1 MiB, and each is held in memory: rows are answered as long as
+// those before them have no more bytes than may be. Lengths are known without
+// reading what is stored.
 func (q *Queries) PartsBetween(ctx context.Context, arg PartsBetweenParams) ([]PartsBetweenRow, error) {
 	rows, err := q.db.Query(ctx, partsBetween,
 		arg.Pseudonym,
 		arg.Limit,
 		arg.First,
 		arg.Last,
+		arg.Bytes,
 	)
 	if err != nil {
 		return nil, err
