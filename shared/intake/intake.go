@@ -14,11 +14,13 @@ import (
 	"crypto/sha256"
 	"io"
 	"slices"
+	"strings"
 	"time"
 
 	"fitvault/shared/access"
 	"fitvault/shared/block"
 	"fitvault/shared/fault"
+	"fitvault/shared/openmhealth"
 	"fitvault/shared/reading"
 	"fitvault/shared/strictxml"
 	"fitvault/shared/vault"
@@ -177,6 +179,25 @@ func IndexPlace(deployment, owner, id string) vault.Place {
 // DocumentPlace is where a recording's original lives.
 func DocumentPlace(deployment, owner, id string) vault.Place {
 	return vault.Place{Deployment: deployment, Table: StoreDocuments, Owner: owner, ID: id}
+}
+
+// ParseSealedOnly reads a list of types with commas between them, "" of none. One
+// that intake does not take is an error: a slip must not pass for no demand.
+func ParseSealedOnly(list string) (types []reading.Type, err error) {
+	if list == "" {
+		return nil, nil
+	}
+	for name := range strings.SplitSeq(list, ",") {
+		t, err := reading.ParseType(name)
+		if err != nil {
+			return nil, err
+		}
+		if t != access.Recording && !slices.ContainsFunc(openmhealth.Served, func(s openmhealth.Schema) bool { return s.Type == t }) {
+			return nil, reading.ErrType
+		}
+		types = append(types, t)
+	}
+	return types, nil
 }
 
 // demanded is what must not come as this request comes. Nothing that the caller

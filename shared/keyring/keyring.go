@@ -26,6 +26,7 @@ const (
 	PurposeWriter   = "writer"   // the monthly writer keys
 
 	PurposeEnrolment = "enrolment" // the pair that signs owners' public keys; it wraps nothing
+	PurposeUpload    = "upload"    // the pair to which clients encrypt their uploads; it has no contexts
 )
 
 // Service is the owner under which the Keys table holds the service's own keys.
