@@ -128,13 +128,14 @@ func TestUploadKeyFails(t *testing.T) {
 	for name, a := range map[string]answer{
 		"refused":       {status: 400, body: `{"__type": "AccessDeniedException"}`},
 		"not wrapped":   {status: 400, body: `{"__type": "InvalidCiphertextException"}`},
+		"another key's": {status: 400, body: `{"__type": "IncorrectKeyException"}`},
 		"no such key":   {status: 400, body: `{"__type": "NotFoundException"}`},
 		"no connection": {err: errors.New("no connection")},
 	} {
 		key, err := with(a).UnwrapContentKey(t.Context(), []byte("blob"))
 		require.Error(t, err, name)
 		require.Nil(t, key)
-		require.Equal(t, name == "not wrapped", errors.Is(err, sealedupload.ErrNotWrapped), name)
+		require.Equal(t, name == "not wrapped" || name == "another key's", errors.Is(err, sealedupload.ErrNotWrapped), name)
 	}
 	_, err = stubbed(answer{status: 200, body: `{}`}).UnwrapContentKey(t.Context(), nil)
 	require.Error(t, err, "no key is configured")

@@ -128,7 +128,8 @@ func (k Keys) UnwrapContentKey(ctx context.Context, encrypted []byte) ([]byte, e
 	}
 	out, err := k.Client.Decrypt(ctx, &kms.DecryptInput{KeyId: arn, CiphertextBlob: encrypted, EncryptionAlgorithm: types.EncryptionAlgorithmSpecRsaesOaepSha256})
 	var invalid *types.InvalidCiphertextException
-	if errors.As(err, &invalid) {
+	var incorrect *types.IncorrectKeyException
+	if errors.As(err, &invalid) || errors.As(err, &incorrect) {
 		return nil, sealedupload.ErrNotWrapped
 	}
 	if err != nil {
