@@ -1,7 +1,7 @@
 """MiniStack, which enforces roles, with three condition keys that version 1.5.33 does not know.
 
-Without them every statement with a condition on kms:EncryptionContext:… or kms:EncryptionAlgorithm refuses, and every one on
-dynamodb:LeadingKeys by ForAllValues allows. See roles_test.go.
+Without them every statement with a condition on kms:EncryptionContext:… or kms:EncryptionAlgorithm refuses, and
+every one on dynamodb:LeadingKeys by ForAllValues allows. See roles_test.go.
 """
 
 import json
