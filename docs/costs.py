@@ -25,7 +25,7 @@ ASSUMED = {
     "project_gbs": (1.73 * 0.1, "GB-seconds of rebuilding a day", "1,769 MB (template.yaml) for 100 ms, assumed"),
     "batch": (10, "days rebuilt by one call of `project`", "assumed"),
     "new": (0.05, "accounts made a user and month", "assumed"),
-    "hold": (15 * 60, "seconds that a container of ingest holds its keys", "functions/ingest/main.go"),
+    "hold": (15 * 60, "seconds that a container of ingest holds its keys", "shared/boot/intakes/intakes.go"),
     "log": (700, "bytes of log a call", "shared/edge/record.go and Lambda's own three lines, assumed"),
     "rebuilds_acu": (200, "days rebuilt a second and ACU", "assumed; to be measured on AWS"),
     "rebuild_io": (3, "storage operations of Aurora for a rebuilt day", "assumed"),
@@ -64,7 +64,7 @@ PRICES = {
 }
 API_TIERS = [(333e6, 3.5e-6), (667e6, 2.8e-6), (19e9, 2.38e-6), (float("inf"), 1.51e-6)]
 LAMBDA_TIERS = [(6e9, 0.0000166667), (9e9, 0.000015), (float("inf"), 0.0000133334)]  # x86
-KEYS, ENDPOINTS, ZONES = 5, 2, 2  # KMS keys; KMS and SSM from the VPC (DynamoDB and S3 are free gateway endpoints)
+KEYS, ENDPOINTS, ZONES = 7, 2, 2  # KMS keys; KMS and SSM from the VPC (DynamoDB and S3 are free gateway endpoints)
 
 A = {name: value for name, (value, *_) in ASSUMED.items()}
 P = {name: value for name, (value, _) in PRICES.items()}

@@ -63,10 +63,10 @@ func (e enforced) attemptsOnKeys(t *testing.T) []attempt {
 		decrypt("an owner's private key as for pages", data, wrapped["data"], of("pages")),
 		decrypt("an owner's private key as for requests", data, wrapped["data"], of("requests")),
 		decrypt("an owner's private key as a writer key", data, wrapped["data"], of("writer")),
-		decrypt("the requests key", service, wrapped["requests"], of("requests"), ingest),
+		decrypt("the requests key", service, wrapped["requests"], of("requests"), ingest, sealed),
 		decrypt("the requests key without a context", service, wrapped["requests"], nil),
 		decrypt("the pages key", service, wrapped["pages"], of("pages"), readings, history),
-		decrypt("a writer key", writer, wrapped["writer"], of("writer"), ingest, readings, project, history),
+		decrypt("a writer key", writer, wrapped["writer"], of("writer"), ingest, sealed, readings, project, history),
 		decrypt("a writer key without a context", writer, wrapped["writer"], nil),
 		generate(service, "requests", keykeeper),
 		generate(service, "pages", keykeeper),
@@ -85,7 +85,7 @@ func (e enforced) attemptsOnKeys(t *testing.T) []attempt {
 			return none(kms.NewFromConfig(c).Sign(ctx, &kms.SignInput{KeyId: &enrolment, Message: []byte("statement"),
 				MessageType: kmstypes.MessageTypeRaw, SigningAlgorithm: kmstypes.SigningAlgorithmSpecEcdsaSha256}))
 		}},
-		{"see the enrolment key's public half", []string{ingest, project}, func(ctx context.Context, c aws.Config) error {
+		{"see the enrolment key's public half", []string{ingest, sealed, project}, func(ctx context.Context, c aws.Config) error {
 			return none(kms.NewFromConfig(c).GetPublicKey(ctx, &kms.GetPublicKeyInput{KeyId: &enrolment}))
 		}},
 		{"sign a receipt", []string{enrol}, func(ctx context.Context, c aws.Config) error {
@@ -96,6 +96,7 @@ func (e enforced) attemptsOnKeys(t *testing.T) []attempt {
 			return none(kms.NewFromConfig(c).GetPublicKey(ctx, &kms.GetPublicKeyInput{KeyId: &receipts}))
 		}},
 	}
+	attempts = append(attempts, e.attemptsOnUploads(t)...)
 	for name, key := range map[string]string{"data": data, "requests": service, "writer": writer} {
 		attempts = append(attempts,
 			attempt{"see a new key of purpose " + name, nil, func(ctx context.Context, c aws.Config) error {
@@ -123,6 +124,37 @@ func (e enforced) attemptsOnKeys(t *testing.T) []attempt {
 	return attempts
 }
 
+// attemptsOnUploads: only ingestsealed opens what is encrypted to the upload key, and
+// by one algorithm.
+func (e enforced) attemptsOnUploads(t *testing.T) []attempt {
+	t.Helper()
+	key := e.arns["UploadKey.Arn"]
+	root := kms.NewFromConfig(e.root.AWS())
+	decrypt := func(name string, algorithm kmstypes.EncryptionAlgorithmSpec, may ...string) attempt {
+		made, err := root.Encrypt(t.Context(), &kms.EncryptInput{KeyId: &key, Plaintext: make([]byte, 32), EncryptionAlgorithm: algorithm})
+		require.NoError(t, err)
+		return attempt{name, may, func(ctx context.Context, c aws.Config) error {
+			return none(kms.NewFromConfig(c).Decrypt(ctx, &kms.DecryptInput{KeyId: &key, CiphertextBlob: made.CiphertextBlob, EncryptionAlgorithm: algorithm}))
+		}}
+	}
+	return []attempt{
+		decrypt("decrypt an upload's key", kmstypes.EncryptionAlgorithmSpecRsaesOaepSha256, sealed),
+		decrypt("decrypt an upload's key by another algorithm", kmstypes.EncryptionAlgorithmSpecRsaesOaepSha1),
+		{"see the upload key's public half", []string{sealed, jwks}, func(ctx context.Context, c aws.Config) error {
+			return none(kms.NewFromConfig(c).GetPublicKey(ctx, &kms.GetPublicKeyInput{KeyId: &key}))
+		}},
+		{"encrypt to the upload key by KMS", nil, func(ctx context.Context, c aws.Config) error {
+			return none(kms.NewFromConfig(c).Encrypt(ctx, &kms.EncryptInput{KeyId: &key, Plaintext: make([]byte, 32), EncryptionAlgorithm: kmstypes.EncryptionAlgorithmSpecRsaesOaepSha256}))
+		}},
+		{"change the policy of the upload key", nil, func(ctx context.Context, c aws.Config) error {
+			return none(kms.NewFromConfig(c).PutKeyPolicy(ctx, &kms.PutKeyPolicyInput{KeyId: &key, Policy: aws.String(`{"Version":"2012-10-17","Statement":[]}`)}))
+		}},
+		{"destroy the upload key", nil, func(ctx context.Context, c aws.Config) error {
+			return none(kms.NewFromConfig(c).ScheduleKeyDeletion(ctx, &kms.ScheduleKeyDeletionInput{KeyId: &key}))
+		}},
+	}
+}
+
 func (e enforced) attemptsOnStores(t *testing.T) []attempt {
 	t.Helper()
 	text := func(s string) types.AttributeValue { return &types.AttributeValueMemberS{Value: s} }
@@ -138,13 +170,13 @@ func (e enforced) attemptsOnStores(t *testing.T) []attempt {
 		get, query, batch []string
 		put, update       []string
 	}{
-		{name: "ReadingsTable", hash: "owner", key: item{"owner": text("ada"), "item": text("x")}, get: all(readings, project), query: all(readings, project), put: all(ingest)},
-		{name: "AccountsTable", hash: "id", key: item{"id": text("user#ada"), "document": text("owner")}, batch: all(ingest, readings, enrol, project, history), put: all(enrol), update: all(enrol)},
-		{name: "AccountsTable", hash: "id", key: item{"id": text("app#a"), "document": text("app")}, batch: all(ingest, readings, enrol, history)},
-		{name: "KeysTable", hash: "owner", key: item{"owner": text("service"), "key": text("x")}, get: all(ingest, readings, project, history), put: all(keykeeper)},
-		{name: "KeysTable", hash: "owner", key: item{"owner": text("ada"), "key": text("x")}, get: all(ingest, readings, project, history), put: all(enrol)},
-		{name: "RequestsTable", hash: "key", key: item{"key": text("x")}, get: all(ingest), put: all(ingest)},
-		{name: "AuditEventsTable", hash: "shard", key: item{"shard": text("x"), "id": text("x")}, put: all(ingest, readings, enrol, project, history)},
+		{name: "ReadingsTable", hash: "owner", key: item{"owner": text("ada"), "item": text("x")}, get: all(readings, project), query: all(readings, project), put: all(ingest, sealed)},
+		{name: "AccountsTable", hash: "id", key: item{"id": text("user#ada"), "document": text("owner")}, batch: all(ingest, sealed, readings, enrol, project, history), put: all(enrol), update: all(enrol)},
+		{name: "AccountsTable", hash: "id", key: item{"id": text("app#a"), "document": text("app")}, batch: all(ingest, sealed, readings, enrol, history)},
+		{name: "KeysTable", hash: "owner", key: item{"owner": text("service"), "key": text("x")}, get: all(ingest, sealed, readings, project, history), put: all(keykeeper)},
+		{name: "KeysTable", hash: "owner", key: item{"owner": text("ada"), "key": text("x")}, get: all(ingest, sealed, readings, project, history), put: all(enrol)},
+		{name: "RequestsTable", hash: "key", key: item{"key": text("x")}, get: all(ingest, sealed), put: all(ingest, sealed)},
+		{name: "AuditEventsTable", hash: "shard", key: item{"shard": text("x"), "id": text("x")}, put: all(ingest, sealed, readings, enrol, project, history)},
 	} {
 		name, key := aws.String(table.name), table.key
 		add("get an item of "+table.name, table.get, func(ctx context.Context, c aws.Config) error {
@@ -190,7 +222,7 @@ func (e enforced) attemptsOnStores(t *testing.T) []attempt {
 		name                   string
 		put, get, list, delete []string
 	}{
-		{name: "documents", put: all(ingest), get: all(readings)},
+		{name: "documents", put: all(ingest, sealed), get: all(readings)},
 		{name: "failures", put: all(project), get: all(project), list: all(project), delete: all(project)},
 	} {
 		name, id := aws.String(bucket.name), aws.String("x")
@@ -211,7 +243,7 @@ func (e enforced) attemptsOnStores(t *testing.T) []attempt {
 	add("write the token keys", all(keykeeper), func(ctx context.Context, c aws.Config) error {
 		return none(ssm.NewFromConfig(c).PutParameter(ctx, &ssm.PutParameterInput{Name: parameter, Value: aws.String("x"), Type: ssmtypes.ParameterTypeString, Overwrite: aws.Bool(true)}))
 	})
-	add("read the token keys", all(ingest, readings, enrol, history), func(ctx context.Context, c aws.Config) error {
+	add("read the token keys", all(ingest, sealed, readings, enrol, history), func(ctx context.Context, c aws.Config) error {
 		return none(ssm.NewFromConfig(c).GetParameter(ctx, &ssm.GetParameterInput{Name: parameter}))
 	})
 	certificates := &ssm.PutParameterInput{Name: aws.String("/database-ca"), Value: aws.String("x"), Type: ssmtypes.ParameterTypeString, Overwrite: aws.Bool(true)}

@@ -1,7 +1,7 @@
-"""MiniStack, which enforces roles, with two condition keys that version 1.5.33 does not know.
+"""MiniStack, which enforces roles, with three condition keys that version 1.5.33 does not know.
 
-Without them every statement with a condition on kms:EncryptionContext:… refuses, and every one on
-dynamodb:LeadingKeys by ForAllValues allows. See roles_test.go.
+Without them every statement with a condition on kms:EncryptionContext:… or kms:EncryptionAlgorithm refuses, and
+every one on dynamodb:LeadingKeys by ForAllValues allows. See roles_test.go.
 """
 
 import json
@@ -25,7 +25,9 @@ def context_of(service: str, action: str, body: bytes, parameters: Any) -> dict[
     """The request's condition keys, in lower case: what MiniStack knows, and what it does not."""
     context = known(service, action, body, parameters)
     if action.startswith("kms:"):
-        given = json.loads(body or b"{}").get("EncryptionContext") or {}
+        request = json.loads(body or b"{}")
+        given = request.get("EncryptionContext") or {}
+        context["kms:encryptionalgorithm"] = request.get("EncryptionAlgorithm", "SYMMETRIC_DEFAULT")
         context |= {f"kms:encryptioncontext:{name.lower()}": value for name, value in given.items()}
     if action in ("dynamodb:PutItem", "dynamodb:UpdateItem", "dynamodb:TransactWriteItems"):
         request = json.loads(body)

@@ -37,6 +37,8 @@ import (
 // Roles, by their logical ids in template.yaml.
 const (
 	ingest    = "IngestRole"
+	sealed    = "IngestsealedRole"
+	jwks      = "JwksRole"
 	readings  = "ReadingsRole"
 	enrol     = "EnrolRole"
 	keykeeper = "KeykeeperRole"
@@ -256,12 +258,12 @@ func (e enforced) as(t *testing.T, role string) aws.Config {
 func TestRoles(t *testing.T) {
 	e := newEnforced(t)
 	configs := map[string]aws.Config{}
-	for _, role := range []string{ingest, readings, enrol, keykeeper, migrate, project, history} {
+	for _, role := range []string{ingest, sealed, jwks, readings, enrol, keykeeper, migrate, project, history} {
 		configs[role] = e.as(t, role)
 	}
 	for _, a := range slices.Concat(e.attemptsOnKeys(t), e.attemptsOnStores(t)) {
 		t.Run(a.name, func(t *testing.T) {
-			for _, role := range []string{ingest, readings, enrol, keykeeper, migrate, project, history} {
+			for _, role := range []string{ingest, sealed, jwks, readings, enrol, keykeeper, migrate, project, history} {
 				err := a.try(t.Context(), configs[role])
 				if slices.Contains(a.may, role) {
 					require.NoError(t, err, "%s may not", role)

@@ -76,18 +76,19 @@ var forbidden = []struct{ why, pattern string }{
 	{"a wildcard action", `^\S+ \S*\*`},
 	{"a wildcard resource", `^\S+ \S+ \*`},
 	{"a managed policy, which nobody here reads", `^\S+ managed `},
-	{"ingest opens owners' keys", `^IngestRole kms:\S+ DataKey`},
+	{"ingest opens owners' keys", `^Ingest(sealed)?Role kms:\S+ DataKey`},
+	{"jwks can more than read public keys", `^JwksRole (?:dynamodb|s3|ssm|rds-db):|^JwksRole kms:(?:Decrypt|Encrypt|Sign|Generate)`},
 	{"enrol opens owners' keys", `^EnrolRole kms:Decrypt`},
 	{"keykeeper opens a key", `^KeykeeperRole kms:Decrypt`},
-	{"ingest reads what is stored", `^IngestRole (dynamodb:(GetItem|Query|Scan|BatchGetItem) ReadingsTable|s3:GetObject)`},
-	{"somebody but enrol and keykeeper writes Keys", `^(?:Ingest|Readings|Project|History)Role dynamodb:(PutItem|UpdateItem|DeleteItem|BatchWriteItem) KeysTable`},
+	{"ingest reads what is stored", `^Ingest(sealed)?Role (dynamodb:(GetItem|Query|Scan|BatchGetItem) ReadingsTable|s3:GetObject)`},
+	{"somebody but enrol and keykeeper writes Keys", `^(?:Ingest|Ingestsealed|Readings|Project|History)Role dynamodb:(PutItem|UpdateItem|DeleteItem|BatchWriteItem) KeysTable`},
 	{"admin reads or writes owners", `^AdminRole dynamodb:\S+ AccountsTable\.Arn(?: if .*user#.*)?$`},
 	{"admin uses a key", `^AdminRole kms:`},
-	{"somebody but admin makes clients or API keys", `^(?:Ingest|Readings|Project|History|Keykeeper|Enrol|Migrate)Role (?:cognito-idp|apigateway):`},
-	{"somebody but enrol writes Accounts", `^(?:Ingest|Readings|Project|History|Keykeeper)Role dynamodb:(PutItem|UpdateItem|DeleteItem|BatchWriteItem) AccountsTable`},
+	{"somebody but admin makes clients or API keys", `^(?:Ingest|Ingestsealed|Jwks|Readings|Project|History|Keykeeper|Enrol|Migrate)Role (?:cognito-idp|apigateway):`},
+	{"somebody but enrol writes Accounts", `^(?:Ingest|Ingestsealed|Readings|Project|History|Keykeeper)Role dynamodb:(PutItem|UpdateItem|DeleteItem|BatchWriteItem) AccountsTable`},
 	{"somebody reads or changes audit events", `^\S+ dynamodb:(GetItem|Query|Scan|UpdateItem|DeleteItem) AuditEventsTable`},
 	{"somebody deletes", `^\S+ (dynamodb:Delete|s3:Delete|kms:ScheduleKeyDeletion)`},
-	{"somebody but enrol signs", `^(?:Ingest|Readings|Project|History|Keykeeper)Role kms:Sign`},
+	{"somebody but enrol signs", `^(?:Ingest|Ingestsealed|Readings|Project|History|Keykeeper)Role kms:Sign`},
 	{"a key is used without naming its purpose", `^\S+ kms:(Decrypt|Generate\w+) \S+$`},
 	{"readers write readings", `^(?:Readings|Project|History)Role dynamodb:(PutItem|UpdateItem) (ReadingsTable|RequestsTable|KeysTable|AccountsTable)`},
 }
@@ -98,8 +99,14 @@ var unscoped = regexp.MustCompile(`^\S+ ec2:(DescribeNetworkInterfaces|DescribeS
 // mended is the one thing that is deleted: a failure that did not fail again.
 const mended = "ProjectRole s3:DeleteObject ${FailuresBucket.Arn}/*"
 
+// opens is who may open uploads, and by what.
+const opens = "IngestsealedRole kms:Decrypt UploadKey.Arn if map[StringEquals:map[kms:EncryptionAlgorithm:RSAES_OAEP_SHA_256]]"
+
 func forbiddenGrants(grants []string) (wrong []string) {
 	for _, g := range grants {
+		if strings.Contains(g, " UploadKey") && !strings.Contains(g, "kms:GetPublicKey") && g != opens {
+			wrong = append(wrong, "somebody else opens uploads, or by another algorithm: "+g)
+		}
 		role, action, _ := strings.Cut(g, " ")
 		if own := "/fitvault_" + strings.ToLower(strings.TrimSuffix(role, "Role")); strings.HasPrefix(action, "rds-db:") && !strings.HasSuffix(g, own) {
 			wrong = append(wrong, "somebody signs in to the database as another: "+g)
@@ -136,6 +143,8 @@ func TestRolesAreAsListed(t *testing.T) {
 
 func TestForbiddenGrantsAreFound(t *testing.T) {
 	for _, planted := range []string{
+		"IngestsealedRole kms:Decrypt DataKey.Arn if map[a:b]", "IngestRole kms:Decrypt UploadKey.Arn if map[StringEquals:map[kms:EncryptionAlgorithm:RSAES_OAEP_SHA_256]]",
+		"IngestsealedRole kms:Decrypt UploadKey.Arn if map[a:b]", "IngestsealedRole s3:GetObject x", "JwksRole dynamodb:GetItem KeysTable.Arn", "JwksRole kms:Sign EnrolmentKey.Arn",
 		"IngestRole dynamodb:* ReadingsTable.Arn", "IngestRole dynamodb:PutItem *", "IngestRole managed AmazonS3FullAccess",
 		"IngestRole kms:Decrypt DataKey.Arn if map[a:b]", "EnrolRole kms:Decrypt DataKey.Arn if map[a:b]", "KeykeeperRole kms:Decrypt WriterKey.Arn if map[a:b]",
 		"IngestRole dynamodb:Query ReadingsTable.Arn", "IngestRole s3:GetObject x", "ReadingsRole dynamodb:PutItem KeysTable.Arn",

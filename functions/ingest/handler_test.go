@@ -29,6 +29,7 @@ import (
 	"fitvault/shared/keyring"
 	"fitvault/shared/keyring/keyringtest"
 	"fitvault/shared/openmhealth"
+	"fitvault/shared/reading"
 )
 
 // world is ingest over fakes, in the world of edgetest.
@@ -507,4 +508,44 @@ func TestSwappedKey(t *testing.T) {
 		}
 		w.refused(t, w.post(readings, point(one, "beats/min")), fault.Unavailable)
 	})
+}
+
+// TestSealedIsDemanded: what an account takes only sealed is refused in the clear,
+// and nothing that a request can say makes a difference.
+func TestSealedIsDemanded(t *testing.T) {
+	w := newWorld(t)
+	w.Accounts.Put(access.Documents{Owner: &access.Owner{User: w.Ada, State: access.Active, DataKey: "key-of-ada",
+		Settings: access.Settings{Sealed: []reading.Type{access.Recording, {Namespace: "omh", Name: "heart-rate"}}},
+		Consents: map[access.Purpose]access.Consent{access.Collection: {Version: "1", Given: true, Time: w.Time}}}})
+	for _, headers := range [][]string{nil, {"Idempotency-Key", "k"}, {"X-Sealed", "true"}, {"Sealed-Required", "false"}, {"Content-Encoding-Sealed", "1"}} {
+		require.Equal(t, []fault.Item{{Pointer: "/0/header/schema_id", Rule: "sealed-required"}},
+			w.refused(t, w.post(readings, "["+point(one, "beats/min")+"]", headers...), fault.Invalid))
+		require.Equal(t, []fault.Item{{Rule: "sealed-required"}}, w.refused(t, w.post(recordings, run, headers...), fault.Invalid))
+	}
+	for name, refused := range map[string]func(e *events.APIGatewayProxyRequest) fault.Kind{
+		"the media type of sealed uploads": func(e *events.APIGatewayProxyRequest) fault.Kind {
+			edgetest.SetHeader(e, "Content-Type", "application/jose")
+			return fault.UnsupportedType
+		},
+		"a query": func(e *events.APIGatewayProxyRequest) fault.Kind {
+			e.QueryStringParameters = map[string]string{"sealed": "true"}
+			return fault.BadRequest
+		},
+		"the other route's path": func(e *events.APIGatewayProxyRequest) fault.Kind {
+			e.Resource += "/sealed"
+			return fault.NotFound
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			for resource, body := range map[string]string{readings: point(one, "beats/min"), recordings: run} {
+				e := w.post(resource, body)
+				kind := refused(&e)
+				w.refused(t, e, kind)
+			}
+		})
+	}
+	lenient := w.post(recordings, run)
+	lenient.QueryStringParameters = map[string]string{"profile": "lenient"}
+	w.refused(t, lenient, fault.Invalid)
+	w.requireNothing(t)
 }

@@ -3,19 +3,26 @@
 import base64
 import json
 import re
+from collections.abc import Callable
 from typing import Any
 
-from launcher import people
+from launcher import people, sealing
 from launcher.progress import Trouble
 
-PLACE = re.compile(r"\$\{(token|key|user)\.([a-z]+)\}")
+PLACE = re.compile(r"\$\{(token|key|user|sealed)\.([a-z]+)(?:\.([a-z]+))?\}")
 
 
-def fill(event: str, stack: dict[str, Any]) -> str:
-    """The event with ${token.USER}, ${key.CLIENT} and ${user.USER} replaced. Raises Trouble where one is unknown."""
+def fill(event: str, stack: dict[str, Any], seal: Callable[[dict[str, Any], str, str], str] = sealing.seal) -> str:
+    """The event with ${token.USER}, ${key.CLIENT}, ${user.USER} and ${sealed.USER.ROUTE} replaced.
+
+    The last is the body of the event events/ingest-post-ROUTE.json, sealed for the user by the client app.
+    Raises Trouble where one is unknown.
+    """
 
     def value(place: re.Match[str]) -> str:
-        kind, name = place.groups()
+        kind, name, route = place.groups()
+        if kind == "sealed":
+            return seal(stack, name, route)
         group, member = {"token": ("users", "access_token"), "key": ("clients", "api_key"), "user": ("users", "id")}[
             kind
         ]

@@ -17,6 +17,8 @@ from typing import Any
 import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
+from joserfc import jwe
+from joserfc.jwk import RSAKey
 
 from launcher import (
     apps,
@@ -27,6 +29,7 @@ from launcher import (
     pools,
     processes,
     roles,
+    sealing,
     seed,
     services,
     stackfile,
@@ -228,8 +231,32 @@ def test_recorded_events_name_only_what_can_be_filled_in() -> None:
         "clients": {name: {"api_key": "k"} for name in pools.CLIENTS},
     }
     for path in (ROOT / "events").glob("*.json"):
-        assert "${" not in invoke.fill(path.read_text(), stack), path.name
-        json.loads(invoke.fill(path.read_text(), stack))
+        filled = invoke.fill(path.read_text(), stack, lambda _, user, route: f"{user}.{route}")
+        assert "${" not in filled, path.name
+        json.loads(filled)
+
+
+def test_a_body_is_sealed_for_its_owner(monkeypatch: pytest.MonkeyPatch) -> None:
+    private = RSAKey.generate_key(3072, {"use": "enc", "kid": "k"})
+    monkeypatch.setattr(sealing, "upload_key", lambda _: private.as_dict(private=False))
+    stack = {"users": {"ada": {"id": "abc"}, "ben": {"id": None}}, "clients": {"app": {"id": "c"}}, "outputs": {}}
+    registry = jwe.JWERegistry(algorithms=["RSA-OAEP-256", "A256GCM"], strict_check_header=False)
+    for route, media in ("readings", "application/json"), ("recordings", "application/vnd.garmin.tcx+xml"):
+        opened = jwe.decrypt_compact(sealing.seal(stack, "ada", route), private, registry=registry)
+        header = opened.protected
+        assert header.pop("exp") - header.pop("iat") == 300
+        assert header == {
+            "alg": "RSA-OAEP-256",
+            "enc": "A256GCM",
+            "kid": "k",
+            "cty": media,
+            "aud": f"fitvault/{route}",
+            "sub": "abc",
+            "client_id": "c",
+        }
+        assert opened.plaintext
+    with pytest.raises(Trouble, match="ben has no account"):
+        sealing.seal(stack, "ben", "readings")
 
 
 @pytest.mark.parametrize("name", ["ingest", "IngestFunction"])

@@ -315,6 +315,17 @@ func TestWhoATokenNames(t *testing.T) {
 	require.True(t, call.Principal.User.IsZero(), "a caller document of that name is not its own")
 	require.Equal(t, permit.Types, call.Decision.Types)
 	w.refused(t, w.get(), fault.Unauthenticated) // a person by way of a system's app
+	for _, session := range []any{nil, "of nothing"} {
+		claims := w.SystemClaims(edgetest.Client)
+		if session != nil {
+			claims["origin_jti"] = session
+		}
+		e := w.get()
+		edgetest.SetHeader(&e, "Authorization", "Bearer "+edgetest.Sign(claims))
+		w.Accounts.Reads = nil
+		require.NotEqual(t, http.StatusUnauthorized, w.do(t, e).StatusCode) // whether it may is for the policies to say
+		require.Equal(t, edgetest.Client, w.Accounts.Reads[0].Subject)
+	}
 }
 
 // TestSessions: one is stored at its first use, and an ended one is refused at the next request.
@@ -393,17 +404,6 @@ func TestLongestSubject(t *testing.T) {
 	answer, err := w.guard.Handle(t.Context(), e)
 	require.NoError(t, err)
 	require.NotEqual(t, 401, answer.StatusCode)
-	for _, session := range []any{nil, "of nothing"} {
-		claims := w.SystemClaims(edgetest.Client)
-		if session != nil {
-			claims["origin_jti"] = session
-		}
-		e := w.get()
-		edgetest.SetHeader(&e, "Authorization", "Bearer "+edgetest.Sign(claims))
-		w.Accounts.Reads = nil
-		require.NotEqual(t, http.StatusUnauthorized, w.do(t, e).StatusCode) // whether it may is for the policies to say
-		require.Equal(t, edgetest.Client, w.Accounts.Reads[0].Subject)
-	}
 }
 
 func TestAuthorizationGivenTwice(t *testing.T) {

@@ -126,3 +126,19 @@ func TestRecordingsSealedIsDemanded(t *testing.T) {
 	_, err = w.Recording(t.Context(), r)
 	require.NoError(t, err, "readings' types do not concern recordings")
 }
+
+func TestParseSealedOnly(t *testing.T) {
+	for list, want := range map[string][]reading.Type{
+		"":                                      nil,
+		"omh:heart-rate":                        {heart},
+		"ieee:sleep-episode,fitvault:recording": {{Namespace: "ieee", Name: "sleep-episode"}, access.Recording},
+	} {
+		got, err := intake.ParseSealedOnly(list)
+		require.NoError(t, err)
+		require.Equal(t, want, got)
+	}
+	for _, list := range []string{",", "omh:heart-rate,", " omh:heart-rate", "omh:heart-rate, fitvault:recording", "heart-rate", "omh:hart-rate", "fitvault:trackpoint", "omh:heart-rate:2.0", "*"} {
+		_, err := intake.ParseSealedOnly(list)
+		require.ErrorIs(t, err, reading.ErrType, list)
+	}
+}

@@ -14,6 +14,7 @@ import (
 	"crypto/sha256"
 	"io"
 	"slices"
+	"strings"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -200,6 +201,25 @@ func (in *Intake) refuses(r Request) func(reading.Type) string {
 		}
 		return ""
 	}
+}
+
+// ParseSealedOnly reads a list of types with commas between them, "" of none. One
+// that intake does not take is an error: a slip must not pass for no demand.
+func ParseSealedOnly(list string) (types []reading.Type, err error) {
+	if list == "" {
+		return nil, nil
+	}
+	for name := range strings.SplitSeq(list, ",") {
+		t, err := reading.ParseType(name)
+		if err != nil {
+			return nil, err
+		}
+		if t != access.Recording && !slices.ContainsFunc(openmhealth.Served, func(s openmhealth.Schema) bool { return s.Type == t }) {
+			return nil, reading.ErrType
+		}
+		types = append(types, t)
+	}
+	return types, nil
 }
 
 // route is the route's name in a manifest's key. What was refused in the clear

@@ -20,6 +20,7 @@ import (
 
 	"fitvault/shared/keyring"
 	"fitvault/shared/kmskeys"
+	"fitvault/shared/sealedupload"
 )
 
 // answer is what KMS says to every request; asked is the last request's body.
@@ -108,4 +109,34 @@ func TestPublicKeyOfAnotherKind(t *testing.T) {
 			require.True(t, p256.PublicKey.Equal(found))
 		}
 	}
+}
+
+// TestUploadKeyFails: KMS is told key and algorithm, and only what it did not wrap
+// is ErrNotWrapped.
+func TestUploadKeyFails(t *testing.T) {
+	var asked string
+	with := func(a answer) kmskeys.Keys {
+		k := stubbed(a)
+		k.ARNs = map[string]string{keyring.PurposeUpload: "arn:upload"}
+		return k
+	}
+	key, err := with(answer{status: 200, body: `{"Plaintext": "AAAA"}`, asked: &asked}).UnwrapContentKey(t.Context(), []byte("blob"))
+	require.NoError(t, err)
+	require.Equal(t, []byte{0, 0, 0}, key)
+	require.JSONEq(t, `{"CiphertextBlob": "YmxvYg==", "EncryptionAlgorithm": "RSAES_OAEP_SHA_256", "KeyId": "arn:upload"}`, asked)
+
+	for name, a := range map[string]answer{
+		"refused":       {status: 400, body: `{"__type": "AccessDeniedException"}`},
+		"not wrapped":   {status: 400, body: `{"__type": "InvalidCiphertextException"}`},
+		"another key's": {status: 400, body: `{"__type": "IncorrectKeyException"}`},
+		"no such key":   {status: 400, body: `{"__type": "NotFoundException"}`},
+		"no connection": {err: errors.New("no connection")},
+	} {
+		key, err := with(a).UnwrapContentKey(t.Context(), []byte("blob"))
+		require.Error(t, err, name)
+		require.Nil(t, key)
+		require.Equal(t, name == "not wrapped" || name == "another key's", errors.Is(err, sealedupload.ErrNotWrapped), name)
+	}
+	_, err = stubbed(answer{status: 200, body: `{}`}).UnwrapContentKey(t.Context(), nil)
+	require.Error(t, err, "no key is configured")
 }

@@ -13,6 +13,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/kms/types"
 
 	"fitvault/shared/keyring"
+	"fitvault/shared/sealedupload"
 )
 
 // Keys uses the KMS keys of this deployment, named by ARN for each purpose.
@@ -94,6 +95,19 @@ func (k Keys) Sign(ctx context.Context, purpose string, message []byte) ([]byte,
 
 // PublicKey returns the P-256 verifying key of a signing key.
 func (k Keys) PublicKey(ctx context.Context, purpose string) (*ecdsa.PublicKey, error) {
+	public, err := k.AnyPublicKey(ctx, purpose)
+	if err != nil {
+		return nil, err
+	}
+	key, ok := public.(*ecdsa.PublicKey)
+	if !ok || key.Curve != elliptic.P256() {
+		return nil, errors.New("KMS key is not an ECDSA P-256 key")
+	}
+	return key, nil
+}
+
+// AnyPublicKey returns the public half of a pair: an *rsa.PublicKey or an *ecdsa.PublicKey.
+func (k Keys) AnyPublicKey(ctx context.Context, purpose string) (any, error) {
 	arn, err := k.arn(purpose)
 	if err != nil {
 		return nil, err
@@ -102,13 +116,24 @@ func (k Keys) PublicKey(ctx context.Context, purpose string) (*ecdsa.PublicKey, 
 	if err != nil {
 		return nil, err
 	}
-	parsed, err := x509.ParsePKIXPublicKey(out.PublicKey)
+	return x509.ParsePKIXPublicKey(out.PublicKey)
+}
+
+// UnwrapContentKey implements sealedupload.Unwrapper with the key of
+// keyring.PurposeUpload. KMS is told the algorithm: it takes no other.
+func (k Keys) UnwrapContentKey(ctx context.Context, encrypted []byte) ([]byte, error) {
+	arn, err := k.arn(keyring.PurposeUpload)
 	if err != nil {
 		return nil, err
 	}
-	key, ok := parsed.(*ecdsa.PublicKey)
-	if !ok || key.Curve != elliptic.P256() {
-		return nil, errors.New("KMS key is not an ECDSA P-256 key")
+	out, err := k.Client.Decrypt(ctx, &kms.DecryptInput{KeyId: arn, CiphertextBlob: encrypted, EncryptionAlgorithm: types.EncryptionAlgorithmSpecRsaesOaepSha256})
+	var invalid *types.InvalidCiphertextException
+	var incorrect *types.IncorrectKeyException
+	if errors.As(err, &invalid) || errors.As(err, &incorrect) {
+		return nil, sealedupload.ErrNotWrapped
 	}
-	return key, nil
+	if err != nil {
+		return nil, err
+	}
+	return out.Plaintext, nil
 }

@@ -1,4 +1,4 @@
-"""Repairs of LocalStack 4.14 that a SAM project needs to deploy more than once."""
+"""Repairs of LocalStack 4.14 that a SAM project needs to deploy more than once, and its KMS to refuse as AWS does."""
 
 import json
 import os
@@ -96,6 +96,23 @@ def object_store() -> None:
     provider.DEFAULT_S3_TMP_DIR = os.environ["S3_DIR"]
 
 
+def upload_keys() -> None:
+    """What was not encrypted to an RSA key is answered with 500; AWS says InvalidCiphertextException."""
+    from localstack.aws.api.kms import InvalidCiphertextException
+    from localstack.services.kms.models import KmsKey
+
+    original = KmsKey.decrypt_rsa
+
+    def decrypt_rsa(self: Any, encrypted: bytes) -> bytes:
+        try:
+            decrypted: bytes = original(self, encrypted)
+        except ValueError:
+            raise InvalidCiphertextException() from None
+        return decrypted
+
+    KmsKey.decrypt_rsa = decrypt_rsa
+
+
 def mock_answers() -> None:
     """The import of an API drops an answer's contentHandling; the template's mocks say CONVERT_TO_TEXT."""
     from localstack.services.apigateway.next_gen.execute_api.handlers.integration_response import (
@@ -119,4 +136,5 @@ def install() -> None:
     log_groups()
     rest_api_updates()
     stage_updates()
+    upload_keys()
     report("repairs")

@@ -1,0 +1,55 @@
+package main
+
+import (
+	"net/http"
+
+	"fitvault/shared/access"
+	"fitvault/shared/edge"
+	"fitvault/shared/edge/uploads"
+	"fitvault/shared/intake"
+	"fitvault/shared/openmhealth"
+	"fitvault/shared/sealedupload"
+)
+
+type handler struct {
+	intake *intake.Intake
+	opener sealedupload.Opener
+}
+
+func (h handler) routes() []edge.Route {
+	types := []string{sealedupload.MediaType}
+	return []edge.Route{
+		{Method: http.MethodPost, Resource: "/users/{user}/readings/sealed", Scope: uploads.Scope, Action: access.ReadingsWrite,
+			Types: types, MaxBody: sealedupload.Size(openmhealth.Intake.Bytes), Handle: h.postReadings},
+		{Method: http.MethodPost, Resource: "/users/{user}/recordings/sealed", Scope: uploads.Scope, Action: access.RecordingsWrite,
+			Query: uploads.RecordingQuery, Types: types, MaxBody: intake.MaxDocument, Handle: h.postRecording},
+	}
+}
+
+func (h handler) postReadings(w http.ResponseWriter, r *http.Request, c *edge.Call) error {
+	request, err := h.request(r, c, "readings", uploads.ReadingTypes)
+	if err != nil {
+		return err
+	}
+	return uploads.Readings(w, r, c, h.intake, request)
+}
+
+func (h handler) postRecording(w http.ResponseWriter, r *http.Request, c *edge.Call) error {
+	request, err := h.request(r, c, "recordings", intake.RecordingTypes)
+	if err != nil {
+		return err
+	}
+	return uploads.Recording(w, r, c, h.intake, request)
+}
+
+// request is what the call asks of intake, with the body that was sealed in its own.
+func (h handler) request(r *http.Request, c *edge.Call, what string, types []string) (intake.Request, error) {
+	request, err := uploads.Request(r, c)
+	if err != nil {
+		return intake.Request{}, err
+	}
+	request.Sealed = true
+	request.Body, request.MediaType, err = h.opener.Open(r.Context(), request.Body, sealedupload.Binding{
+		Audience: sealedupload.Audience(h.intake.Deployment, what), Owner: request.Owner, Client: request.Client, Types: types})
+	return request, err
+}
