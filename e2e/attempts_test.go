@@ -172,11 +172,13 @@ func (e enforced) attemptsOnStores(t *testing.T) []attempt {
 	}{
 		{name: "ReadingsTable", hash: "owner", key: item{"owner": text("ada"), "item": text("x")}, get: all(readings, project), query: all(readings, project), put: all(ingest, sealed)},
 		{name: "AccountsTable", hash: "id", key: item{"id": text("user#ada"), "document": text("owner")}, batch: all(ingest, sealed, readings, enrol, project, history), put: all(enrol), update: all(enrol)},
-		{name: "AccountsTable", hash: "id", key: item{"id": text("app#a"), "document": text("app")}, batch: all(ingest, sealed, readings, enrol, history)},
+		{name: "AccountsTable", hash: "id", key: item{"id": text("app#a"), "document": text("app")}, batch: all(ingest, sealed, readings, enrol, history, admin), put: all(admin), update: all(admin)},
+		{name: "AccountsTable", hash: "id", key: item{"id": text("apps"), "document": text("request")}, batch: all(ingest, sealed, readings, enrol, history), query: all(admin), put: all(admin)},
+		{name: "AccountsTable", hash: "id", key: item{"id": text("identity#a"), "document": text("caller")}, batch: all(ingest, sealed, readings, enrol, history, admin), put: all(enrol), update: all(enrol, admin)},
 		{name: "KeysTable", hash: "owner", key: item{"owner": text("service"), "key": text("x")}, get: all(ingest, sealed, readings, project, history), put: all(keykeeper)},
 		{name: "KeysTable", hash: "owner", key: item{"owner": text("ada"), "key": text("x")}, get: all(ingest, sealed, readings, project, history), put: all(enrol)},
 		{name: "RequestsTable", hash: "key", key: item{"key": text("x")}, get: all(ingest, sealed), put: all(ingest, sealed)},
-		{name: "AuditEventsTable", hash: "shard", key: item{"shard": text("x"), "id": text("x")}, put: all(ingest, sealed, readings, enrol, project, history)},
+		{name: "AuditEventsTable", hash: "shard", key: item{"shard": text("x"), "id": text("x")}, put: all(ingest, sealed, readings, enrol, project, history, admin)},
 	} {
 		name, key := aws.String(table.name), table.key
 		add("get an item of "+table.name, table.get, func(ctx context.Context, c aws.Config) error {
