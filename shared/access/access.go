@@ -25,10 +25,14 @@ const (
 	DaysRead        Action = "days.read"
 	ConsentsRead    Action = "consents.read"
 	ConsentsWrite   Action = "consents.write"
+	DevicesRead     Action = "devices.read"
+	DevicesWrite    Action = "devices.write"
+
+	DevicesRegister Action = "devices.register" // the staff's
 )
 
 // Actions is every action that a policy may name.
-var Actions = []Action{ReadingsWrite, ReadingsRead, RecordingsWrite, RecordingsRead, DaysRead, ConsentsRead, ConsentsWrite}
+var Actions = []Action{ReadingsWrite, ReadingsRead, RecordingsWrite, RecordingsRead, DaysRead, ConsentsRead, ConsentsWrite, DevicesRead, DevicesWrite, DevicesRegister}
 
 // Principal is who asks: a person by way of an app, both proved by one token.
 type Principal struct {
@@ -37,6 +41,9 @@ type Principal struct {
 	Issuer, Subject string
 	Client          string
 	Scopes          []string // those of the token that the app's document has too
+	Staff           bool     // of the staff's pool
+	Roles           []Role
+	Organisations   []string
 }
 
 // Decision is the answer to one question.
@@ -62,6 +69,8 @@ func decide(policies cedar.PolicyIterator, p Principal, action Action, owner Own
 	d := answer(policies, entities, request)
 	switch {
 	case d.Allowed:
+	case p.Staff:
+		d.Kind = fault.Forbidden
 	case owner.User != p.User:
 		d.Kind = fault.NotFound
 	case d.Error:
@@ -80,6 +89,16 @@ func question(p Principal, action Action, owner Owner) (cedar.EntityMap, cedar.R
 	principal := cedar.Entity{UID: newcomer}
 	if !p.User.IsZero() {
 		principal.UID = cedar.NewEntityUID("User", cedar.String(p.User.String()))
+	}
+	if p.Staff {
+		var roles []cedar.Value
+		for _, r := range p.Roles {
+			roles = append(roles, cedar.String(r))
+		}
+		principal = cedar.Entity{UID: cedar.NewEntityUID("Staff", newcomer.ID), Attributes: cedar.NewRecord(cedar.RecordMap{"roles": cedar.NewSet(roles...)})}
+		service := cedar.Entity{UID: cedar.NewEntityUID("Service", "fitvault")}
+		return cedar.EntityMap{principal.UID: principal, service.UID: service}, cedar.Request{
+			Principal: principal.UID, Action: cedar.NewEntityUID("Action", cedar.String(action)), Resource: service.UID}
 	}
 	resource := cedar.Entity{
 		UID:        cedar.NewEntityUID("Vacancy", newcomer.ID),

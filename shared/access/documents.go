@@ -45,7 +45,9 @@ type Consent struct {
 // Caller maps an issuer's subject to a person (id IdentityKey, document "caller").
 type Caller struct {
 	redact.Mark
-	User UserID
+	User          UserID
+	Roles         []Role   // of the staff; sorted
+	Organisations []string // whose member the person is; a maker's is the namespace of its trackers; sorted
 }
 
 // Owner is the policy of a person's account (id OwnerKey, document "owner").
@@ -56,6 +58,9 @@ type Owner struct {
 	State    State
 	DataKey  string // id of the current data key pair
 	Consents map[Purpose]Consent
+
+	Trackers map[string]Tracker // by device id
+	Settings Settings
 
 	// Pseudonym is the owner's name in the database: random, a UUID's text, kept
 	// nowhere else and destroyed with the account. "" of an account that was made
