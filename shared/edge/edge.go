@@ -33,8 +33,8 @@ import (
 // anything it must have called Call.Audit: a 2xx answer without an event is
 // replaced by 500.
 //
-// The request holds the query, the body and the headers Accept, Content-Type
-// and Idempotency-Key, nothing else of the caller's; its path is Route.Resource.
+// The request holds the query, the body and the headers Accept, Content-Type,
+// Idempotency-Key and Tracker-Signature, nothing else of the caller's; its path is Route.Resource.
 type Handler func(http.ResponseWriter, *http.Request, *Call) error
 
 // Route is one method on one resource.

@@ -59,8 +59,8 @@ type Challenge struct {
 	Owner access.UserID
 	T1    T1
 	Key   Key   // whose answer counts; T1 holds its hash
-	Was   State // of the tracker: New, or Retired where a reset introduced Key
-	// Old is the key of the registration: the same as Key for a new tracker.
+	Was   State // of the tracker: New or Retired
+	// Old is the key of the registration: another than Key where a reset introduced Key.
 	Old      Key
 	CodeHash [sha256.Size]byte
 }
@@ -149,15 +149,15 @@ func (s *Service) Begin(ctx context.Context, owner access.UserID, r Request, rec
 	if !found {
 		device = nobody
 	}
-	c := Challenge{Owner: owner, Key: device.Key, Old: device.Key, CodeHash: device.CodeHash, Was: New}
-	introduced := true
+	c := Challenge{Owner: owner, Key: device.Key, Old: device.Key, CodeHash: device.CodeHash, Was: device.State}
+	introduced := device.State == New
 	if r.Reset != nil {
-		c.Key, c.CodeHash, c.Was = r.Reset.Key, r.Reset.CodeHash, Retired
-		introduced = device.Key.verify(r.Reset.statement(s.Deployment, r.Device, device.Key), r.Reset.Signature)
+		c.Key, c.CodeHash = r.Reset.Key, r.Reset.CodeHash
+		introduced = device.Key.verify(r.Reset.statement(s.Deployment, r.Device, device.Key), r.Reset.Signature) && device.State != Paired
 	}
 	given := r.Code.Hash()
 	same := subtle.ConstantTimeCompare(given[:], c.CodeHash[:]) == 1
-	if !left || !found || !introduced || !same || device.State != c.Was {
+	if !left || !found || !introduced || !same {
 		return Begun{}, refused()
 	}
 

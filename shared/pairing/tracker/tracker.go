@@ -46,6 +46,7 @@ type Tracker struct {
 
 	introduced *Introduction // since the last reset
 	former     *ecdsa.PrivateKey
+	answered   map[string]*ecdsa.PrivateKey // by pairing: with which key, until one is known to hold
 }
 
 // Introduction is what a reset tracker says of itself, signed by its former key.
@@ -133,6 +134,10 @@ func (t *Tracker) Answer(message, signature, certificate []byte) ([]byte, error)
 	}
 	t.nonce = nil
 	t.pairing, t.counter = string(f[6]), 0
+	if t.answered == nil {
+		t.answered = map[string]*ecdsa.PrivateKey{}
+	}
+	t.answered[t.pairing] = t.key
 	return t.sign(join([]byte("fitvault pairing answer v1"), message))
 }
 
@@ -188,8 +193,8 @@ func (t *Tracker) SignWith(header map[string]any, payload []byte) (string, error
 // Pairing is the pairing that it has answered last; "" where none.
 func (t *Tracker) Pairing() string { return t.pairing }
 
-// Reset forgets the pairing, and makes a new key and a new code. The key it was
-// paired with signs both once more, and goes when the next pairing is Done.
+// Reset forgets the pairing, and makes a new key and a new code. The key that the
+// service knows signs both, and goes when another pairing is Done.
 func (t *Tracker) Reset() error {
 	if t.former == nil {
 		t.former = t.key
@@ -198,6 +203,10 @@ func (t *Tracker) Reset() error {
 		return err
 	}
 	t.pairing, t.nonce = "", nil
+	return t.introduce()
+}
+
+func (t *Tracker) introduce() error {
 	old := sha256.Sum256(compressed(&t.former.PublicKey))
 	statement := sha256.Sum256(join([]byte("fitvault tracker reset v1"), []byte(t.Deployment), []byte(t.ID), old[:], t.PublicKey(), t.CodeHash()))
 	signature, err := ecdsa.SignASN1(t.Rand, t.former, statement[:])
@@ -205,9 +214,22 @@ func (t *Tracker) Reset() error {
 	return err
 }
 
-// Done is the phone's word that the pairing holds. A false one hurts only who has
-// the tracker in his hands: it could not be introduced once more.
-func (t *Tracker) Done() { t.former, t.introduced = nil, nil }
+// Done is the phone's word that a pairing holds: its key is the one that the service
+// knows. It may come after a reset. A false one hurts only who has the tracker in
+// his hands: it could not be introduced once more.
+func (t *Tracker) Done(pairing string) error {
+	key := t.answered[pairing]
+	if key == nil {
+		return nil
+	}
+	t.answered = nil
+	if key == t.key {
+		t.former, t.introduced = nil, nil
+		return nil
+	}
+	t.former = key
+	return t.introduce()
+}
 
 // split takes n fields apart that each have their length before them, and nothing else.
 func split(b []byte, n int) (fields [][]byte, ok bool) {
