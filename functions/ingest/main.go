@@ -40,6 +40,7 @@ func main() {
 		Deployment: ring.Deployment,
 		Manifests:  dynamo.Manifests{Tables: tables, Now: time.Now},
 		Blocks:     tables,
+		Counters:   tables,
 		Documents:  aws.Bucket(boot.Env("DOCUMENTS_BUCKET"), intake.MaxDocument),
 		Keys:       ring,
 		Now:        time.Now,

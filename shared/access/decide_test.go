@@ -160,12 +160,12 @@ func TestRemovedAttributesDeny(t *testing.T) {
 		"newcomer": {Principal{Issuer: "i", Subject: "s"}, Owner{}},
 	}
 	needs := map[string][]Action{
-		"Account owner": Actions, "Account state": Actions, "Account consents": writes,
+		"Account owner": ofAccounts, "Account state": ofAccounts, "Account consents": writes,
 		"Vacancy seeker": consents,
 	}
 	removed := 0
 	for name, q := range questions {
-		for _, action := range Actions {
+		for _, action := range ofAccounts {
 			entities, request := question(q.principal, action, q.account)
 			before := answer(policies, entities, request)
 			resource := entities[request.Resource]
@@ -190,7 +190,29 @@ func TestRemovedAttributesDeny(t *testing.T) {
 			require.False(t, answer(policies, nil, request).Allowed)
 		}
 	}
-	require.Equal(t, 7*3+7*1, removed)
+	require.Equal(t, 9*3+9*1, removed)
+
+	maker := Principal{Issuer: "i", Subject: "s", Staff: true, Roles: []Role{Maker}}
+	require.True(t, Decide(maker, DevicesRegister, Owner{}).Allowed)
+	entities, request := question(maker, DevicesRegister, Owner{})
+	entities[request.Principal] = cedar.Entity{UID: request.Principal}
+	require.Equal(t, Decision{Error: true}, answer(policies, entities, request))
+}
+
+// ofAccounts is every action on an account.
+var ofAccounts = slices.DeleteFunc(slices.Clone(Actions), func(a Action) bool { return a == DevicesRegister })
+
+func TestMakers(t *testing.T) {
+	ada := user(t, 1)
+	own := Owner{User: ada, State: Active, Consents: consent(true)}
+	for _, p := range []Principal{{User: ada}, {User: ada, Roles: []Role{Maker}}, {Staff: true}, {Staff: true, Roles: []Role{"makers"}}} {
+		d := Decide(p, DevicesRegister, own)
+		require.False(t, d.Allowed)
+		require.Equal(t, fault.Forbidden, d.Kind)
+	}
+	for _, action := range ofAccounts {
+		require.Equal(t, Decision{Kind: fault.Forbidden}, Decide(Principal{User: ada, Staff: true, Roles: []Role{Maker}}, action, own), action)
+	}
 }
 
 func policySet(t *testing.T, text string) *cedar.PolicySet {
@@ -245,7 +267,7 @@ func TestSchema(t *testing.T) {
 	ada, ben := user(t, 1), user(t, 2)
 	for _, p := range []Principal{{User: ada}, {Issuer: "i", Subject: "s"}} {
 		for _, owner := range []Owner{{}, {User: ada}, {User: ben, State: Active, Consents: consent(true)}} {
-			for _, action := range Actions {
+			for _, action := range ofAccounts {
 				entities, request := question(p, action, owner)
 				require.NoError(t, v.Entities(entities))
 				require.NoError(t, v.Request(request))

@@ -50,7 +50,10 @@ func (t Tables) Read(ctx context.Context, keys access.Keys) (access.Documents, e
 			if err != nil {
 				return access.Documents{}, fault.New(fault.Internal, "caller document is not readable")
 			}
-			docs.Caller = &access.Caller{User: user}
+			docs.Caller = &access.Caller{User: user, Organisations: getSet(i, "organisations")}
+			for _, r := range getSet(i, "roles") {
+				docs.Caller.Roles = append(docs.Caller.Roles, access.Role(r))
+			}
 		case access.OwnerDocument:
 			owner, err := decodeOwner(keys.User, i)
 			if err != nil {
@@ -75,6 +78,14 @@ func decodeOwner(user access.UserID, i item) (access.Owner, error) {
 	consents, ok := i["consents"].(*types.AttributeValueMemberM)
 	if !ok || owner.State == "" || owner.DataKey == "" {
 		return access.Owner{}, broken
+	}
+	var err error
+	if owner.Trackers, err = decodeTrackers(i["trackers"]); err != nil {
+		return access.Owner{}, err
+	}
+	if settings, ok := i["settings"].(*types.AttributeValueMemberM); ok {
+		signed, _ := settings.Value["signed"].(*types.AttributeValueMemberBOOL)
+		owner.Settings.Signed = signed != nil && signed.Value
 	}
 	for purpose, v := range consents.Value {
 		c, ok := v.(*types.AttributeValueMemberM)

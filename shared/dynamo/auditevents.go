@@ -16,7 +16,8 @@ import (
 func (t Tables) Write(ctx context.Context, e auditlog.Event) error {
 	encoded, err := json.Marshal(storedEvent{
 		ID: e.ID, Time: e.Time.UTC(), Request: e.Request, Function: e.Function, Action: e.Action, Caller: e.Caller, Client: e.Client,
-		Owner: e.Owner, Outcome: string(e.Outcome), Kind: e.Kind, Reasons: e.Reasons, Records: e.Records, Manifest: e.Manifest, Recording: e.Recording, Consent: e.Consent})
+		Owner: e.Owner, Outcome: string(e.Outcome), Kind: e.Kind, Reasons: e.Reasons, Records: e.Records, Manifest: e.Manifest, Recording: e.Recording,
+		Device: e.Device, Pairing: e.Pairing, Consent: e.Consent})
 	if err != nil {
 		return err
 	}
@@ -46,6 +47,8 @@ type storedEvent struct {
 	Records   int       `json:"records,omitempty"`
 	Manifest  string    `json:"manifest,omitempty"`
 	Recording string    `json:"recording,omitempty"`
+	Device    string    `json:"device,omitempty"`
+	Pairing   string    `json:"pairing,omitempty"`
 
 	Consent *auditlog.Consent `json:"consent,omitempty"`
 }

@@ -133,7 +133,7 @@ func TestAuditEventsContract(t *testing.T) {
 		}
 		// The text as a table's reader sees it: the type itself prints nothing.
 		var stored struct {
-			ID, Request, Function, Action, Caller, Client, Owner, Outcome, Kind, Manifest, Recording string
+			ID, Request, Function, Action, Caller, Client, Owner, Outcome, Kind, Manifest, Recording, Device, Pairing string
 			Time                                                                                     time.Time
 			Reasons                                                                                  []string
 			Records                                                                                  int
@@ -143,6 +143,6 @@ func TestAuditEventsContract(t *testing.T) {
 		require.Equal(t, id, stored.ID)
 		return []auditlog.Event{{ID: stored.ID, Time: stored.Time, Request: stored.Request, Function: stored.Function, Action: stored.Action,
 			Caller: stored.Caller, Client: stored.Client, Owner: stored.Owner, Outcome: auditlog.Outcome(stored.Outcome), Kind: stored.Kind,
-			Reasons: stored.Reasons, Records: stored.Records, Manifest: stored.Manifest, Recording: stored.Recording, Consent: stored.Consent}}
+			Reasons: stored.Reasons, Records: stored.Records, Manifest: stored.Manifest, Recording: stored.Recording, Device: stored.Device, Pairing: stored.Pairing, Consent: stored.Consent}}
 	})
 }

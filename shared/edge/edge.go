@@ -40,7 +40,8 @@ type Handler func(http.ResponseWriter, *http.Request, *Call) error
 // Route is one method on one resource.
 type Route struct {
 	Method   string // "GET", "POST", "PUT"
-	Resource string // API Gateway's template without the stage, with {user}: "/users/{user}/readings"
+	Resource string // API Gateway's template without the stage: "/users/{user}/readings". Without {user} it is about the caller's own account
+	Staff    bool   // for the staff; about nobody's account
 	Scope    string // in full, "fitvault/readings.write": the token and the app's document must both have it
 	Action   access.Action
 	Query    []Parameter // all that may be in the query; anything else is 400
@@ -137,6 +138,7 @@ func (c *Call) Body() []byte { return c.body }
 
 type route struct {
 	Route
+	named      bool     // {user} is in Resource
 	parameters []string // names in Resource, without user
 }
 
@@ -160,16 +162,15 @@ func New(config Config, routes ...Route) *Guard {
 	g := &Guard{config: config, routes: map[string]*route{}, tokens: newTokenParser(config.Issuer, config.Now)}
 	for _, r := range routes {
 		added := &route{Route: r}
-		named := false
 		for _, match := range templateParameter.FindAllStringSubmatch(r.Resource, -1) {
 			if match[1] == "user" {
-				named = true
+				added.named = true
 			} else {
 				added.parameters = append(added.parameters, match[1])
 			}
 		}
 		name := r.Method + " " + r.Resource
-		if r.Method == "" || !named || r.Scope == "" || !slices.Contains(access.Actions, r.Action) ||
+		if r.Method == "" || r.Resource == "" || r.Staff && added.named || r.Scope == "" || !slices.Contains(access.Actions, r.Action) ||
 			r.MaxBody < 0 || (len(r.Types) > 0) != (r.MaxBody > 0) || r.Handle == nil || g.routes[name] != nil {
 			panic("edge: incomplete or repeated route " + name)
 		}

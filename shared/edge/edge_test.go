@@ -17,7 +17,8 @@ func TestNewRefusesWhatIsIncomplete(t *testing.T) {
 	require.Panics(t, func() { edge.New(w.Config("f"), good, good) }, "twice")
 	for name, edit := range map[string]func(*edge.Route){
 		"no method":             func(r *edge.Route) { r.Method = "" },
-		"no {user}":             func(r *edge.Route) { r.Resource = "/health" },
+		"no resource":           func(r *edge.Route) { r.Resource = "" },
+		"staff and {user}":      func(r *edge.Route) { r.Staff = true },
 		"no scope":              func(r *edge.Route) { r.Scope = "" },
 		"no action":             func(r *edge.Route) { r.Action = "" },
 		"an unknown action":     func(r *edge.Route) { r.Action = "readings.delete" },

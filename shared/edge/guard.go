@@ -68,7 +68,7 @@ func (g *Guard) serve(ctx context.Context, event events.APIGatewayProxyRequest, 
 // exists and for one that does not, and takes the decision.
 func (c *Call) authorize(ctx context.Context, h headers, parameters map[string]string) error {
 	user, _ := pathParameter(parameters, "user")
-	me := user == "me"
+	me := user == "me" || !c.route.named
 	asked, notAnID := access.ParseUserID(user)
 
 	p := &c.Principal
@@ -77,7 +77,10 @@ func (c *Call) authorize(ctx context.Context, h headers, parameters map[string]s
 		return err
 	}
 	if documents.Caller != nil {
-		p.User = documents.Caller.User
+		p.User, p.Roles, p.Organisations = documents.Caller.User, documents.Caller.Roles, documents.Caller.Organisations
+	}
+	if p.Staff = c.route.Staff; p.Staff {
+		me = false
 	}
 	c.Owner = access.Owner{User: asked}
 	if me {
@@ -97,7 +100,7 @@ func (c *Call) authorize(ctx context.Context, h headers, parameters map[string]s
 		return fault.New(fault.Forbidden, "scope missing in token or app document")
 	}
 
-	if !me && notAnID != nil {
+	if !me && !p.Staff && notAnID != nil {
 		return notAnID
 	}
 	if me && !p.User.IsZero() {

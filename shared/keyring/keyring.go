@@ -26,6 +26,7 @@ const (
 	PurposeWriter   = "writer"   // the monthly writer keys
 
 	PurposeEnrolment = "enrolment" // the pair that signs owners' public keys; it wraps nothing
+	PurposePairing   = "pairing"   // the pair that signs for the service towards trackers; it wraps nothing
 )
 
 // Service is the owner under which the Keys table holds the service's own keys.
