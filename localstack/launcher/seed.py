@@ -57,6 +57,7 @@ def seed(layout: Layout, made: dict[str, Pool], outputs: dict[str, str], fresh: 
         },
         "pools": {name: {"id": pool.id, "clients": pool.clients} for name, pool in made.items()},
         "oauth": {"callback": wanted.client["CallbackURLs"][0], "scopes": wanted.client["AllowedOAuthScopes"]},
+        "pairing_root": str(deployment.pairing_root(layout) / "root.pem"),
         "endpoints": {"aws": layout.aws, "cognito": layout.cognito},
         "database": postgres.for_tests(layout),
         "region": REGION,
