@@ -51,6 +51,8 @@ type Event struct {
 	Records   int      // readings or trackpoints concerned
 	Manifest  string
 	Recording string
+	Device    string   // the tracker's id
+	Pairing   string   // the name of a pairing
 	Consent   *Consent // what was said, of an event that changes a consent
 }
 

@@ -32,7 +32,7 @@ func encodeEvent(e auditlog.Event) item {
 	if at, ok := auditlog.TimeOf(e.ID); !ok || !at.Equal(e.Time.Truncate(time.Millisecond)) {
 		i["time"] = text(e.Time.UTC().Format(time.RFC3339Nano))
 	}
-	for name, value := range map[string]string{"function": e.Function, "action": e.Action, "client": e.Client, "kind": e.Kind} {
+	for name, value := range map[string]string{"function": e.Function, "action": e.Action, "client": e.Client, "kind": e.Kind, "device": e.Device, "pairing": e.Pairing} {
 		if value != "" {
 			i[name] = text(value)
 		}
@@ -59,8 +59,13 @@ func encodeEvent(e auditlog.Event) item {
 		i["reasons"] = &types.AttributeValueMemberL{Value: reasons}
 	}
 	if c := e.Consent; c != nil {
-		i["consent"] = &types.AttributeValueMemberM{Value: item{"purpose": text(c.Purpose), "version": text(c.Version),
-			"given": &types.AttributeValueMemberBOOL{Value: c.Given}}}
+		said := item{"given": &types.AttributeValueMemberBOOL{Value: c.Given}}
+		for name, value := range map[string]string{"purpose": c.Purpose, "version": c.Version, "locale": c.Locale, "how": c.How, "before": c.Before} {
+			if value != "" {
+				said[name] = text(value)
+			}
+		}
+		i["consent"] = &types.AttributeValueMemberM{Value: said}
 	}
 	return i
 }
@@ -74,7 +79,7 @@ func DecodeEvent(i map[string]types.AttributeValue) (auditlog.Event, error) {
 	}
 	e := auditlog.Event{ID: getText(i, "id"), Request: uuid.get(i, "request"), Function: getText(i, "function"), Action: getText(i, "action"),
 		Caller: userID.get(i, "caller"), Client: getText(i, "client"), Owner: userID.get(i, "owner"), Outcome: auditlog.Outcome(getText(i, "outcome")),
-		Kind: getText(i, "kind"), Manifest: manifestID.get(i, "manifest"), Recording: userID.get(i, "recording")}
+		Kind: getText(i, "kind"), Device: getText(i, "device"), Pairing: getText(i, "pairing"), Manifest: manifestID.get(i, "manifest"), Recording: userID.get(i, "recording")}
 	at, ok := auditlog.TimeOf(e.ID)
 	if stored := getText(i, "time"); stored != "" {
 		parsed, err := time.Parse(time.RFC3339Nano, stored)
@@ -105,7 +110,8 @@ func DecodeEvent(i map[string]types.AttributeValue) (auditlog.Event, error) {
 		if !ok {
 			return auditlog.Event{}, errShape
 		}
-		e.Consent = &auditlog.Consent{Purpose: getText(c.Value, "purpose"), Version: getText(c.Value, "version"), Given: given.Value}
+		e.Consent = &auditlog.Consent{Purpose: getText(c.Value, "purpose"), Version: getText(c.Value, "version"), Given: given.Value,
+			Locale: getText(c.Value, "locale"), How: getText(c.Value, "how"), Before: getText(c.Value, "before")}
 	}
 	return e, nil
 }
