@@ -56,3 +56,4 @@ check: setup ## format, lint, types, template, layers, licences
 generate: ## golden files, the contract inside template.yaml, and SQL's Go, after a change that is meant
 	@$(SQLC) generate
 	@go test ./guard -update
+	@go test ./guard/matrix -update

@@ -46,10 +46,11 @@ const (
 	project   = "ProjectRole"
 	history   = "HistoryRole"
 	devices   = "DevicesRole"
+	admin     = "AdminRole"
 )
 
 // conditions are template.yaml's as they are on AWS, with a database of its own.
-var conditions = map[string]bool{"OnAws": true, "MakeDatabase": true}
+var conditions = map[string]bool{"OnAws": true, "MakeDatabase": true, "MakePool": true}
 
 // enforced is a second MiniStack, which enforces roles as LocalStack does not,
 // with the template's keys, tables, bucket and roles in it.
@@ -103,7 +104,8 @@ func newEnforced(t *testing.T) enforced {
 		require.NoError(t, ready.Err(), "MiniStack does not start")
 	}
 	e := enforced{&root, map[string]string{"Deployment": deployment, "AWS::Partition": "aws", "AWS::Region": s.Region, "AWS::AccountId": "000000000000", "AWS::URLSuffix": "amazonaws.com",
-		"DatabaseCaParameter": "/database-ca", "DatabaseCluster.DBClusterResourceId": "cluster-1"}}
+		"DatabaseCaParameter": "/database-ca", "DatabaseCluster.DBClusterResourceId": "cluster-1",
+		"UserPool.Arn": "arn:aws:cognito-idp:eu-central-1:000000000000:userpool/eu-central-1_people", "PartnerPlan": "plan"}}
 	e.deploy(t)
 	return e
 }
@@ -259,12 +261,12 @@ func (e enforced) as(t *testing.T, role string) aws.Config {
 func TestRoles(t *testing.T) {
 	e := newEnforced(t)
 	configs := map[string]aws.Config{}
-	for _, role := range []string{ingest, sealed, jwks, readings, enrol, keykeeper, migrate, project, history, devices} {
+	for _, role := range []string{ingest, sealed, jwks, readings, enrol, keykeeper, migrate, project, history, devices, admin} {
 		configs[role] = e.as(t, role)
 	}
 	for _, a := range slices.Concat(e.attemptsOnKeys(t), e.attemptsOnStores(t)) {
 		t.Run(a.name, func(t *testing.T) {
-			for _, role := range []string{ingest, sealed, jwks, readings, enrol, keykeeper, migrate, project, history, devices} {
+			for _, role := range []string{ingest, sealed, jwks, readings, enrol, keykeeper, migrate, project, history, devices, admin} {
 				err := a.try(t.Context(), configs[role])
 				if slices.Contains(a.may, role) {
 					require.NoError(t, err, "%s may not", role)

@@ -14,7 +14,7 @@ import (
 )
 
 // domain packages know no AWS, no HTTP and no SQL.
-var domain = []string{"access", "auditlog", "block", "consent", "days", "fault", "gpx", "gzipbody", "intake", "jwks", "keyring", "opening", "openmhealth", "openmhealth/generate", "pairing", "pairing/label", "pairing/tracker", "reading", "receipt", "recording", "redact", "sealedupload", "segment", "signedpayload", "strictxml", "tcx", "usertext", "vault"}
+var domain = []string{"access", "apps", "auditlog", "block", "consent", "days", "fault", "gpx", "gzipbody", "intake", "jwks", "keyring", "opening", "openmhealth", "openmhealth/generate", "pairing", "pairing/label", "pairing/tracker", "reading", "receipt", "recording", "redact", "sealedupload", "segment", "signedpayload", "strictxml", "tcx", "usertext", "vault"}
 
 // technology is the one library that each adapter (and the edge) may import.
 // boot puts adapters together, so it may import them and all of AWS.
@@ -25,6 +25,8 @@ var technology = map[string][]string{
 	"dynamo":       {"github.com/aws/aws-sdk-go-v2/aws", "github.com/aws/aws-sdk-go-v2/service/dynamodb"},
 	"kmskeys":      {"github.com/aws/aws-sdk-go-v2/aws", "github.com/aws/aws-sdk-go-v2/service/kms"},
 	"objects":      {"github.com/aws/aws-sdk-go-v2/aws", "github.com/aws/aws-sdk-go-v2/service/s3", "github.com/aws/smithy-go"},
+	"cognito":      {"github.com/aws/aws-sdk-go-v2/aws", "github.com/aws/aws-sdk-go-v2/service/cognitoidentityprovider", "github.com/aws/smithy-go"},
+	"gatewaykeys":  {"github.com/aws/aws-sdk-go-v2/aws", "github.com/aws/aws-sdk-go-v2/service/apigateway", "github.com/aws/smithy-go"},
 	"params":       {"github.com/aws/aws-sdk-go-v2/aws", "github.com/aws/aws-sdk-go-v2/service/ssm"},
 	"boot":         {"github.com/aws/aws-sdk-go-v2/"},
 	"boot/intakes": {}, // apart from boot, so that functions without intake carry no schemas

@@ -82,6 +82,9 @@ var forbidden = []struct{ why, pattern string }{
 	{"keykeeper opens a key", `^KeykeeperRole kms:Decrypt`},
 	{"ingest reads what is stored", `^Ingest(sealed)?Role (dynamodb:(GetItem|Query|Scan|BatchGetItem) ReadingsTable|s3:GetObject)`},
 	{"somebody but enrol and keykeeper writes Keys", `^(?:Ingest|Ingestsealed|Readings|Project|History)Role dynamodb:(PutItem|UpdateItem|DeleteItem|BatchWriteItem) KeysTable`},
+	{"admin reads or writes owners", `^AdminRole dynamodb:\S+ AccountsTable\.Arn(?: if .*user#.*)?$`},
+	{"admin uses a key", `^AdminRole kms:`},
+	{"somebody but admin makes clients or API keys", `^(?:Ingest|Ingestsealed|Jwks|Readings|Project|History|Keykeeper|Enrol|Migrate)Role (?:cognito-idp|apigateway):`},
 	{"somebody but enrol writes Accounts", `^(?:Ingest|Ingestsealed|Readings|Project|History|Keykeeper)Role dynamodb:(PutItem|UpdateItem|DeleteItem|BatchWriteItem) AccountsTable`},
 	{"somebody reads or changes audit events", `^\S+ dynamodb:(GetItem|Query|Scan|UpdateItem|DeleteItem) AuditEventsTable`},
 	{"somebody deletes", `^\S+ (dynamodb:Delete|s3:Delete|kms:ScheduleKeyDeletion)`},
@@ -155,6 +158,8 @@ func TestForbiddenGrantsAreFound(t *testing.T) {
 		"IngestRole dynamodb:Query ReadingsTable.Arn", "IngestRole s3:GetObject x", "ReadingsRole dynamodb:PutItem KeysTable.Arn",
 		"IngestRole dynamodb:UpdateItem AccountsTable.Arn", "ReadingsRole dynamodb:Query AuditEventsTable.Arn", "EnrolRole dynamodb:DeleteItem KeysTable.Arn",
 		"IngestRole kms:Sign EnrolmentKey.Arn", "ProjectRole s3:DeleteObject ${DocumentsBucket.Arn}/*", "ReadingsRole s3:DeleteObject ${FailuresBucket.Arn}/*", "ProjectRole s3:DeleteObject *", "ReadingsRole kms:Decrypt DataKey.Arn", "ReadingsRole dynamodb:PutItem ReadingsTable.Arn",
+		"AdminRole dynamodb:BatchGetItem AccountsTable.Arn", "AdminRole dynamodb:UpdateItem AccountsTable.Arn if map[ForAllValues:StringLike:map[dynamodb:LeadingKeys:[user#*]]]",
+		"AdminRole kms:Decrypt DataKey.Arn if map[a:b]", "EnrolRole apigateway:POST x", "ReadingsRole cognito-idp:CreateUserPoolClient UserPool.Arn",
 		"HistoryRole rds-db:connect dbuser:${Cluster}/fitvault_migrate", "HistoryRole rds-db:connect *", "MigrateRole ec2:CreateNetworkInterface x", "MigrateRole ec2:DescribeSubnets *",
 	} {
 		require.NotEmpty(t, forbiddenGrants([]string{planted}), planted)

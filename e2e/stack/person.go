@@ -3,9 +3,11 @@ package stack
 import (
 	"bytes"
 	"crypto/rand"
+	"encoding/base64"
 	"encoding/json"
 	"io"
 	"net/http"
+	"strings"
 	"testing"
 )
 
@@ -100,4 +102,21 @@ func (p *Person) Try(t testing.TB, method, path string, body []byte, headers ...
 	defer func() { _ = response.Body.Close() }()
 	text, err := io.ReadAll(response.Body)
 	return Answer{response.StatusCode, response.Header, text}, err
+}
+
+// Caller calls the API with a token and a key, whoever's they are.
+func (s *Stack) Caller(token, key string) *Person {
+	return &Person{Token: token, Key: key, stack: s, client: s.Client()}
+}
+
+// Subject is the pool's name for whom a token was made.
+func (p *Person) Subject(t testing.TB) string {
+	t.Helper()
+	var claims struct{ Sub string }
+	parts := strings.Split(p.Token, ".")
+	text, err := base64.RawURLEncoding.DecodeString(parts[min(1, len(parts)-1)])
+	if err != nil || json.Unmarshal(text, &claims) != nil {
+		t.Fatal("not a token")
+	}
+	return claims.Sub
 }

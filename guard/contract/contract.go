@@ -18,6 +18,7 @@ import (
 type Route struct {
 	Scope    string   // "" for public ones
 	Staff    bool     // for tokens of the staff's pool; others are for people's
+	Action   string   // x-action: what is decided; "" for public ones and in the template
 	Key      bool     // an API key is required
 	Types    []string // media types of the body, sorted
 	MaxBytes int      // of the body
@@ -153,6 +154,7 @@ func ParseContract(text []byte) (Routes, error) {
 				continue
 			}
 			op, r := table(o), Route{}
+			r.Action, _ = op["x-action"].(string)
 			for _, s := range list(op["security"]) {
 				_, r.Key = table(s)["key"]
 				r.Scope = join(table(s)["token"])
@@ -220,11 +222,14 @@ func Differ(aName string, a Routes, bName string, b Routes) (wrong []string) {
 	return wrong
 }
 
-// DifferInDetail is Differ, and also compares types, limits and queries.
+// DifferInDetail is Differ, and also compares actions, types, limits and queries.
 func DifferInDetail(aName string, a Routes, bName string, b Routes) []string {
 	wrong := Differ(aName, a, bName, b)
 	for name, x := range a {
 		y, ok := b[name]
+		if ok && x.Action != y.Action {
+			wrong = append(wrong, name+" is decided as another action in "+aName+" than in "+bName)
+		}
 		if ok && (!slices.Equal(x.Types, y.Types) || x.MaxBytes != y.MaxBytes || !slices.Equal(x.Query, y.Query)) {
 			wrong = append(wrong, name+" takes other bodies, limits or queries in "+aName+" than in "+bName)
 		}

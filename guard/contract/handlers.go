@@ -18,7 +18,7 @@ import (
 func OfHandlers(handlers []edge.Route) Routes {
 	routes := Routes{}
 	for _, h := range handlers {
-		r := Route{Scope: h.Scope, Staff: h.Staff, Key: true, Types: slices.Sorted(slices.Values(h.Types)), MaxBytes: h.MaxBody}
+		r := Route{Scope: h.Scope, Staff: h.Staff, Action: string(h.Action), Key: true, Types: slices.Sorted(slices.Values(h.Types)), MaxBytes: h.MaxBody}
 		for _, q := range h.Query {
 			name := q.Name
 			if q.Repeat {

@@ -38,6 +38,7 @@ func TestHandlersFindPlantedViolations(t *testing.T) {
 	}{
 		"scope":  {func(r *edge.Route) { r.Scope = "s/b" }, []string{"POST /a has other credentials in contract than in handlers"}},
 		"types":  {func(r *edge.Route) { r.Types = r.Types[1:] }, []string{detail}},
+		"action": {func(r *edge.Route) { r.Action = "b" }, []string{"POST /a is decided as another action in contract than in handlers"}},
 		"limit":  {func(r *edge.Route) { r.MaxBody++ }, []string{detail}},
 		"query":  {func(r *edge.Route) { r.Query = []edge.Parameter{{Name: "x"}} }, []string{detail}},
 		"path":   {func(r *edge.Route) { r.Resource = "/b" }, []string{"POST /a is in contract, not in handlers", "POST /b is in handlers, not in contract"}},

@@ -81,6 +81,7 @@ def _localstack(layout: Layout) -> Service:
     temporary = _folder(folder / "tmp")
     listen = f"{HOST}:{layout.ls_port}"
     environ = aws_environ(layout) | {
+        "COGNITO_ENDPOINT": layout.cognito,
         "COGNITO_JWKS_URL": keys_url(layout, "{pool}"),
         "DDB_LOCAL_TELEMETRY": "0",
         "DISABLE_CORS_HEADERS": "1",  # the API's answers have the headers that they have on AWS, and no more

@@ -54,6 +54,8 @@ type Event struct {
 	Device    string   // the tracker's id
 	Pairing   string   // the name of a pairing
 	Consent   *Consent // what was said, of an event that changes a consent
+	About     string   // what the staff's work is about: an OAuth client, the id of an identity's document
+	Changes   []string // what becomes of it, in constant words and names of our own: "state=off", "role=auditor"
 }
 
 // Consent is what a person said about a purpose: the trail is its only history.

@@ -82,7 +82,7 @@ func (t Tables) Read(ctx context.Context, keys access.Keys) (access.Documents, e
 func decodeCaller(i item) (access.Caller, error) {
 	caller := access.Caller{Organisations: getSet(i, "organisations")}
 	var err error
-	if i["user"] != nil || i["roles"] == nil { // a member of the staff has no account
+	if _, person := i["user"]; person { // a member of the staff is no user
 		caller.User, err = access.ParseUserID(getText(i, "user"))
 	}
 	for _, role := range getSet(i, "roles") {

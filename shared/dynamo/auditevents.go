@@ -52,11 +52,13 @@ func encodeEvent(e auditlog.Event) item {
 		i["records"] = number(int64(e.Records))
 	}
 	if len(e.Reasons) > 0 {
-		reasons := make([]types.AttributeValue, len(e.Reasons))
-		for n, reason := range e.Reasons {
-			reasons[n] = text(reason)
-		}
-		i["reasons"] = &types.AttributeValueMemberL{Value: reasons}
+		i["reasons"] = texts(e.Reasons)
+	}
+	if e.About != "" {
+		i["about"] = text(e.About)
+	}
+	if len(e.Changes) > 0 {
+		i["changes"] = texts(e.Changes)
 	}
 	if c := e.Consent; c != nil {
 		said := item{"given": &types.AttributeValueMemberBOOL{Value: c.Given}}
@@ -68,6 +70,29 @@ func encodeEvent(e auditlog.Event) item {
 		i["consent"] = &types.AttributeValueMemberM{Value: said}
 	}
 	return i
+}
+
+func texts(list []string) types.AttributeValue {
+	values := make([]types.AttributeValue, len(list))
+	for n, s := range list {
+		values[n] = text(s)
+	}
+	return &types.AttributeValueMemberL{Value: values}
+}
+
+func getTexts(i item, name string) (list []string, err error) {
+	values, _ := i[name].(*types.AttributeValueMemberL)
+	if values == nil {
+		return nil, nil
+	}
+	for _, v := range values.Value {
+		s, ok := v.(*types.AttributeValueMemberS)
+		if !ok {
+			return nil, errShape
+		}
+		list = append(list, s.Value)
+	}
+	return list, nil
 }
 
 // DecodeEvent reads an item of the AuditEvents table, for who reads the trail: no
@@ -96,14 +121,12 @@ func DecodeEvent(i map[string]types.AttributeValue) (auditlog.Event, error) {
 		}
 		e.Records = int(n)
 	}
-	if list, there := i["reasons"].(*types.AttributeValueMemberL); there {
-		for _, v := range list.Value {
-			reason, ok := v.(*types.AttributeValueMemberS)
-			if !ok {
-				return auditlog.Event{}, errShape
-			}
-			e.Reasons = append(e.Reasons, reason.Value)
-		}
+	var err1, err2 error
+	e.About = getText(i, "about")
+	e.Reasons, err1 = getTexts(i, "reasons")
+	e.Changes, err2 = getTexts(i, "changes")
+	if err1 != nil || err2 != nil {
+		return auditlog.Event{}, errShape
 	}
 	if c, there := i["consent"].(*types.AttributeValueMemberM); there {
 		given, ok := c.Value["given"].(*types.AttributeValueMemberBOOL)

@@ -15,6 +15,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"fitvault/shared/access"
+	"fitvault/shared/apps"
 	"fitvault/shared/auditlog/auditlogtest"
 	"fitvault/shared/dynamo"
 	"fitvault/shared/fault"
@@ -167,7 +168,9 @@ func TestStrangeDocuments(t *testing.T) {
 	require.Equal(t, access.Settings{Signed: true, Sealed: []reading.Type{access.Recording, {Namespace: "omh", Name: "b"}}}, found.Owner.Settings)
 
 	for name, document := range map[string]string{
-		"a caller without a user":      `"document": {"S": "caller"}`,
+		"a caller whose user is none":  `"document": {"S": "caller"}, "user": {"S": ""}`,
+		"a caller of two roles apart":  `"document": {"S": "caller"}, "roles": {"SS": ["administrator", "auditor"]}`,
+		"a caller of no such role":     `"document": {"S": "caller"}, "roles": {"SS": ["canary"]}`,
 		"a caller with a made-up user": `"document": {"S": "caller"}, "user": {"S": "canary"}`,
 		"an owner without a state":     `"document": {"S": "owner"}, ` + strings.Replace(good, "state", "other", 1),
 		"an owner without a key":       `"document": {"S": "owner"}, ` + strings.Replace(good, "data_key", "other", 1),
@@ -219,4 +222,41 @@ func TestStrangeOwnerKeys(t *testing.T) {
 		_, err := stubbed(answer{status: 200, body: `{"Item": ` + i + `}`}).OwnerKey(t.Context(), "o", "k")
 		require.ErrorIs(t, err, keyring.ErrAltered, name)
 	}
+}
+
+// TestRegistryFails: no failure of the store is a conflict, and a document that is
+// not what this version writes is none.
+func TestRegistryFails(t *testing.T) {
+	down := dynamo.Registry{Tables: stubbed(answer{status: 400, body: throttled})}
+	key := apps.Key{ID: "k"}
+	_, err := down.Requests(t.Context())
+	_, err2 := down.Apps(t.Context(), []string{"c"})
+	for i, err := range []error{err, err2, down.Register(t.Context(), apps.Request{ID: "r"}, apps.App{Client: "c", Scopes: []string{"s"}, Keys: []apps.Key{key}}),
+		down.SetState(t.Context(), "c", access.Off), down.AddKey(t.Context(), "c", key), down.RetireKey(t.Context(), "c", key), down.ForgetKey(t.Context(), "c", key),
+		down.PutMemberships(t.Context(), "i", "s", false, []access.Role{access.Maker}, nil)} {
+		require.Equal(t, fault.Unavailable, fault.KindOf(err), i)
+		require.NotErrorIs(t, err, apps.ErrConflict)
+	}
+	late := dynamo.Registry{Tables: stubbed(answer{status: 400, body: failed})}
+	require.ErrorIs(t, late.SetState(t.Context(), "c", access.Off), apps.ErrConflict)
+	require.ErrorIs(t, late.PutMemberships(t.Context(), "i", "s", true, nil, nil), dynamo.ErrConflict)
+
+	for name, i := range map[string]string{
+		"no client":      `{"document": {"S": "r"}, "body": {"B": "` + strings.Repeat("A", 43) + `="}}`,
+		"a body of none": `{"document": {"S": "r"}, "client": {"S": "c"}}`,
+	} {
+		_, err := dynamo.Registry{Tables: stubbed(answer{status: 200, body: `{"Items": [` + i + `]}`})}.Requests(t.Context())
+		require.Equal(t, fault.Internal, fault.KindOf(err), name)
+	}
+	for name, i := range map[string]string{
+		"no state":      `{"id": {"S": "app#c"}, "kind": {"S": "system"}}`,
+		"a key of text": `{"id": {"S": "app#c"}, "kind": {"S": "system"}, "state": {"S": "off"}, "keys": {"M": {"k": {"S": "canary"}}}}`,
+		"a short key":   `{"id": {"S": "app#c"}, "kind": {"S": "system"}, "state": {"S": "off"}, "keys": {"M": {"k": {"B": "AAAA"}}}}`,
+	} {
+		_, err := dynamo.Registry{Tables: stubbed(answer{status: 200, body: `{"Responses": {"accounts": [` + i + `]}}`})}.Apps(t.Context(), []string{"c"})
+		require.Equal(t, fault.Internal, fault.KindOf(err), name)
+		require.NotContains(t, err.Error(), "canary")
+	}
+	_, err = dynamo.Registry{Tables: stubbed(answer{status: 200, body: `{"Responses": {"accounts": []}, "UnprocessedKeys": {"accounts": {"Keys": [{"id": {"S": "x"}}]}}}`})}.Apps(t.Context(), []string{"c"})
+	require.Equal(t, fault.Unavailable, fault.KindOf(err), "left out for load is not missing")
 }

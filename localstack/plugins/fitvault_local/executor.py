@@ -31,6 +31,7 @@ class ProcessExecutor(RuntimeExecutor):
             "HOME": tempfile.gettempdir(),
             "TMPDIR": tempfile.gettempdir(),
             **{name: str(value) for name, value in env_vars.items()},
+            "AWS_ENDPOINT_URL_COGNITO_IDENTITY_PROVIDER": os.environ["COGNITO_ENDPOINT"],  # the user pools are elsewhere
             "LAMBDA_TASK_ROOT": str(code),
             MARK: os.environ[MARK],
         }

@@ -27,6 +27,7 @@ func Event(t *testing.T) auditlog.Event {
 		Outcome: auditlog.Allowed, Kind: "kind", Reasons: []string{"one", "two"},
 		Records: 3, Manifest: "manifest", Recording: "recording", Device: "device", Pairing: "pairing",
 		Consent: &auditlog.Consent{Purpose: "collection", Version: "1", Given: true, Locale: "de", How: "client", Before: "0"},
+		About:   "client", Changes: []string{"state=off"},
 	}
 }
 
