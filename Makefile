@@ -30,7 +30,7 @@ bench: up ## fitvault against what people would use instead, as one table of rat
 	@go run ./bench/run "$$BENCH"
 
 fips: ## the crypto packages with the Go FIPS module, and nothing else allowed
-	@GOFIPS140=v1.0.0 GODEBUG=fips140=only go test -short ./shared/vault/... ./shared/segment/... ./shared/sealedupload/... ./shared/jwks/...
+	@GOFIPS140=v1.0.0 GODEBUG=fips140=only go test -short ./shared/vault/... ./shared/segment/... ./shared/sealedupload/... ./shared/jwks/... ./shared/pairing/... ./shared/signedpayload/...
 
 attack: up ## attacks of e2e/attack at full size, then each parser fuzzed for FUZZTIME=60s: half an hour and more
 	@$(STACK_COMMAND) setup --attacks

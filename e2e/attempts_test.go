@@ -34,6 +34,7 @@ func (e enforced) attemptsOnKeys(t *testing.T) []attempt {
 	root := kms.NewFromConfig(e.root.AWS())
 	data, service, writer := e.arns["DataKey.Arn"], e.arns["ServiceKey.Arn"], e.arns["WriterKey.Arn"]
 	enrolment, receipts := e.arns["EnrolmentKey.Arn"], e.arns["ReceiptKey.Arn"]
+	pairing := e.arns["PairingKey.Arn"]
 	of := func(purpose string) map[string]string { return keyring.Context(deployment, "some-key", purpose) }
 	pair, err := root.GenerateDataKeyPairWithoutPlaintext(ctx, &kms.GenerateDataKeyPairWithoutPlaintextInput{
 		KeyId: &data, KeyPairSpec: kmstypes.DataKeyPairSpecEccNistP256, EncryptionContext: of("data")})
@@ -83,6 +84,10 @@ func (e enforced) attemptsOnKeys(t *testing.T) []attempt {
 		}},
 		{"sign an enrolment", []string{enrol}, func(ctx context.Context, c aws.Config) error {
 			return none(kms.NewFromConfig(c).Sign(ctx, &kms.SignInput{KeyId: &enrolment, Message: []byte("statement"),
+				MessageType: kmstypes.MessageTypeRaw, SigningAlgorithm: kmstypes.SigningAlgorithmSpecEcdsaSha256}))
+		}},
+		{"sign for the service towards trackers", []string{devices}, func(ctx context.Context, c aws.Config) error {
+			return none(kms.NewFromConfig(c).Sign(ctx, &kms.SignInput{KeyId: &pairing, Message: []byte("T1"),
 				MessageType: kmstypes.MessageTypeRaw, SigningAlgorithm: kmstypes.SigningAlgorithmSpecEcdsaSha256}))
 		}},
 		{"see the enrolment key's public half", []string{ingest, sealed, project}, func(ctx context.Context, c aws.Config) error {
@@ -169,16 +174,22 @@ func (e enforced) attemptsOnStores(t *testing.T) []attempt {
 		key               item
 		get, query, batch []string
 		put, update       []string
+		delete            []string
 	}{
 		{name: "ReadingsTable", hash: "owner", key: item{"owner": text("ada"), "item": text("x")}, get: all(readings, project), query: all(readings, project), put: all(ingest, sealed)},
-		{name: "AccountsTable", hash: "id", key: item{"id": text("user#ada"), "document": text("owner")}, batch: all(ingest, sealed, readings, enrol, project, history), put: all(enrol), update: all(enrol)},
-		{name: "AccountsTable", hash: "id", key: item{"id": text("app#a"), "document": text("app")}, batch: all(ingest, sealed, readings, enrol, history, admin), put: all(admin), update: all(admin)},
-		{name: "AccountsTable", hash: "id", key: item{"id": text("apps"), "document": text("request")}, batch: all(ingest, sealed, readings, enrol, history), query: all(admin), put: all(admin)},
-		{name: "AccountsTable", hash: "id", key: item{"id": text("identity#a"), "document": text("caller")}, batch: all(ingest, sealed, readings, enrol, history, admin), put: all(enrol), update: all(enrol, admin)},
+		{name: "AccountsTable", hash: "id", key: item{"id": text("user#ada"), "document": text("owner")}, batch: all(ingest, sealed, readings, enrol, project, history, devices), put: all(enrol), update: all(enrol, devices)},
+		{name: "AccountsTable", hash: "id", key: item{"id": text("app#a"), "document": text("app")}, batch: all(ingest, sealed, readings, enrol, history, devices, admin), put: all(admin), update: all(admin)},
+		{name: "AccountsTable", hash: "id", key: item{"id": text("apps"), "document": text("request")}, batch: all(ingest, sealed, readings, enrol, history, devices), query: all(admin), put: all(admin)},
+		{name: "AccountsTable", hash: "id", key: item{"id": text("identity#a"), "document": text("caller")}, batch: all(ingest, sealed, readings, enrol, history, devices, admin), put: all(enrol), update: all(enrol, admin)},
+		{name: "AccountsTable", hash: "id", key: item{"id": text("device#acme-1"), "document": text("device")}, batch: all(ingest, sealed, readings, enrol, history, devices, admin),
+			get: all(devices), put: all(devices), update: all(devices)},
 		{name: "KeysTable", hash: "owner", key: item{"owner": text("service"), "key": text("x")}, get: all(ingest, sealed, readings, project, history), put: all(keykeeper)},
 		{name: "KeysTable", hash: "owner", key: item{"owner": text("ada"), "key": text("x")}, get: all(ingest, sealed, readings, project, history), put: all(enrol)},
 		{name: "RequestsTable", hash: "key", key: item{"key": text("x")}, get: all(ingest, sealed), put: all(ingest, sealed)},
-		{name: "AuditEventsTable", hash: "shard", key: item{"shard": text("x"), "id": text("x")}, put: all(ingest, sealed, readings, enrol, project, history, admin)},
+		{name: "RequestsTable", hash: "key", key: item{"key": text("pairing#x")}, get: all(ingest, sealed), put: all(ingest, sealed, devices), update: all(devices)},
+		{name: "RequestsTable", hash: "key", key: item{"key": text("tries#x")}, get: all(ingest, sealed), put: all(ingest, sealed, devices), update: all(devices)},
+		{name: "RequestsTable", hash: "key", key: item{"key": text("counter#x")}, get: all(ingest, sealed), put: all(ingest, sealed), update: all(ingest, sealed), delete: all(devices)},
+		{name: "AuditEventsTable", hash: "shard", key: item{"shard": text("x"), "id": text("x")}, put: all(ingest, sealed, readings, enrol, project, history, devices, admin)},
 	} {
 		name, key := aws.String(table.name), table.key
 		add("get an item of "+table.name, table.get, func(ctx context.Context, c aws.Config) error {
@@ -209,7 +220,7 @@ func (e enforced) attemptsOnStores(t *testing.T) []attempt {
 			return none(dynamodb.NewFromConfig(c).UpdateItem(ctx, &dynamodb.UpdateItemInput{TableName: name, Key: key,
 				UpdateExpression: aws.String("SET a = :a"), ExpressionAttributeValues: item{":a": text("x")}}))
 		})
-		add("delete an item of "+table.name, nil, func(ctx context.Context, c aws.Config) error {
+		add("delete an item of "+table.name, table.delete, func(ctx context.Context, c aws.Config) error {
 			return none(dynamodb.NewFromConfig(c).DeleteItem(ctx, &dynamodb.DeleteItemInput{TableName: name, Key: key}))
 		})
 		add("delete "+table.name, nil, func(ctx context.Context, c aws.Config) error {
@@ -245,7 +256,7 @@ func (e enforced) attemptsOnStores(t *testing.T) []attempt {
 	add("write the token keys", all(keykeeper), func(ctx context.Context, c aws.Config) error {
 		return none(ssm.NewFromConfig(c).PutParameter(ctx, &ssm.PutParameterInput{Name: parameter, Value: aws.String("x"), Type: ssmtypes.ParameterTypeString, Overwrite: aws.Bool(true)}))
 	})
-	add("read the token keys", all(ingest, sealed, readings, enrol, history), func(ctx context.Context, c aws.Config) error {
+	add("read the token keys", all(ingest, sealed, readings, enrol, history, devices), func(ctx context.Context, c aws.Config) error {
 		return none(ssm.NewFromConfig(c).GetParameter(ctx, &ssm.GetParameterInput{Name: parameter}))
 	})
 	certificates := &ssm.PutParameterInput{Name: aws.String("/database-ca"), Value: aws.String("x"), Type: ssmtypes.ParameterTypeString, Overwrite: aws.Bool(true)}

@@ -29,7 +29,9 @@ def context_of(service: str, action: str, body: bytes, parameters: Any) -> dict[
         given = request.get("EncryptionContext") or {}
         context["kms:encryptionalgorithm"] = request.get("EncryptionAlgorithm", "SYMMETRIC_DEFAULT")
         context |= {f"kms:encryptioncontext:{name.lower()}": value for name, value in given.items()}
-    if action in ("dynamodb:PutItem", "dynamodb:UpdateItem", "dynamodb:TransactWriteItems"):
+    if action in {
+        f"dynamodb:{name}" for name in ("GetItem", "PutItem", "UpdateItem", "DeleteItem", "TransactWriteItems")
+    }:
         request = json.loads(body)
         writes = [item["Put"] for item in request["TransactItems"]] if "TransactItems" in request else [request]
         context["dynamodb:leadingkeys"] = [

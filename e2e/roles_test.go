@@ -45,6 +45,7 @@ const (
 	migrate   = "MigrateRole"
 	project   = "ProjectRole"
 	history   = "HistoryRole"
+	devices   = "DevicesRole"
 	admin     = "AdminRole"
 )
 
@@ -260,12 +261,12 @@ func (e enforced) as(t *testing.T, role string) aws.Config {
 func TestRoles(t *testing.T) {
 	e := newEnforced(t)
 	configs := map[string]aws.Config{}
-	for _, role := range []string{ingest, sealed, jwks, readings, enrol, keykeeper, migrate, project, history, admin} {
+	for _, role := range []string{ingest, sealed, jwks, readings, enrol, keykeeper, migrate, project, history, devices, admin} {
 		configs[role] = e.as(t, role)
 	}
 	for _, a := range slices.Concat(e.attemptsOnKeys(t), e.attemptsOnStores(t)) {
 		t.Run(a.name, func(t *testing.T) {
-			for _, role := range []string{ingest, sealed, jwks, readings, enrol, keykeeper, migrate, project, history, admin} {
+			for _, role := range []string{ingest, sealed, jwks, readings, enrol, keykeeper, migrate, project, history, devices, admin} {
 				err := a.try(t.Context(), configs[role])
 				if slices.Contains(a.may, role) {
 					require.NoError(t, err, "%s may not", role)

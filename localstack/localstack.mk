@@ -6,7 +6,7 @@ export RUFF_CACHE_DIR := $(CURDIR)/.local/ruff
 export MYPY_CACHE_DIR := $(CURDIR)/.local/mypy
 STACK_COMMAND := ./localstack/stack
 
-.PHONY: setup up down status deploy deploy-app grant-role migrate invoke
+.PHONY: setup up down status deploy deploy-app grant-role pairing-root pairing-certificate migrate invoke
 
 setup: ## Python environments, DynamoDB Local and PostgreSQL, into .local/
 	@$(STACK_COMMAND) setup
@@ -42,6 +42,18 @@ grant-role: export STACK := $(STACK)
 grant-role: export LOCAL := $(LOCAL)
 grant-role: ## gives a member of the staff a role: USER=e-mail ROLE=… [REMOVE=1] [STACK=fitvault]; LOCAL=1 for the local AWS
 	@$(STACK_COMMAND) grant-role
+
+pairing-root: export ROOT := $(ROOT)
+pairing-root: ## makes the root that trackers are made with, on a machine that is offline: ROOT=folder
+	@$(STACK_COMMAND) pairing-root
+
+pairing-certificate: export ROOT := $(ROOT)
+pairing-certificate: export STACK := $(STACK)
+pairing-certificate: export LOCAL := $(LOCAL)
+pairing-certificate: export PUBLIC := $(PUBLIC)
+pairing-certificate: export OUT := $(OUT)
+pairing-certificate: ## vouches for the deployment's pairing key: ROOT=folder [STACK=fitvault]; offline PUBLIC=key.der OUT=certificate.pem
+	@$(STACK_COMMAND) pairing-certificate
 
 migrate: export STACK := $(STACK)
 migrate: export LOCAL := $(LOCAL)

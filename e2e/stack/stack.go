@@ -54,7 +54,8 @@ type Stack struct {
 		CAFile    string            `json:"ca_file"`
 		Passwords map[string]string `json:"passwords"` // by role
 	} `json:"database"`
-	Outputs map[string]string `json:"outputs"` // of the deployed template
+	PairingRoot string            `json:"pairing_root"` // file: the certificate that trackers are made with
+	Outputs     map[string]string `json:"outputs"`      // of the deployed template
 
 	root string
 }

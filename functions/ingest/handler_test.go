@@ -40,6 +40,7 @@ type world struct {
 	manifests intaketest.Manifests
 	blocks    intaketest.Blocks
 	documents intaketest.Documents
+	counters  intaketest.Counters
 }
 
 func newWorld(t testing.TB) *world {
@@ -47,7 +48,7 @@ func newWorld(t testing.TB) *world {
 	w.keys = keyringtest.NewService(t, "fitvault", w.Time)
 	w.keys.Enrol(t, w.Ada.String(), "key-of-ada", w.Time, nil)
 	w.manifests.Now = w.Now
-	h := handler{intake: &intake.Intake{Deployment: "fitvault", Manifests: &w.manifests, Blocks: &w.blocks, Documents: &w.documents,
+	h := handler{intake: &intake.Intake{Deployment: "fitvault", Manifests: &w.manifests, Blocks: &w.blocks, Documents: &w.documents, Counters: &w.counters,
 		Keys: w.keys.Ring(t, w.Now), Now: w.Now, Rand: rand.Reader}}
 	w.guard = edge.New(w.Config("ingest"), h.routes()...)
 	return w

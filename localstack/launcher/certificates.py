@@ -17,16 +17,16 @@ def make(address: str) -> tuple[str, str, str]:
     authority = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "fitvault local database authority")])
     server = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, address)])
     ca = (
-        _builder(authority, authority, ca_key)
+        builder(authority, authority, ca_key.public_key())
         .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
-        .add_extension(_usage(key_cert_sign=True), critical=True)
+        .add_extension(usage(key_cert_sign=True), critical=True)
         .add_extension(x509.SubjectKeyIdentifier.from_public_key(ca_key.public_key()), critical=False)
         .sign(ca_key, hashes.SHA256())
     )
     certificate = (
-        _builder(server, authority, server_key)
+        builder(server, authority, server_key.public_key())
         .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
-        .add_extension(_usage(digital_signature=True), critical=True)
+        .add_extension(usage(digital_signature=True), critical=True)
         .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(ca_key.public_key()), critical=False)
         .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address(address))]), critical=False)
         .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
@@ -35,23 +35,27 @@ def make(address: str) -> tuple[str, str, str]:
     key = server_key.private_bytes(
         serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
     )
-    return _pem(ca), _pem(certificate), key.decode()
+    return pem(ca), pem(certificate), key.decode()
 
 
-def _builder(subject: x509.Name, issuer: x509.Name, key: ec.EllipticCurvePrivateKey) -> x509.CertificateBuilder:
+def builder(
+    subject: x509.Name, issuer: x509.Name, key: ec.EllipticCurvePublicKey, days: int = DAYS
+) -> x509.CertificateBuilder:
+    """A certificate without extensions, good from now for some days."""
     now = datetime.datetime.now(datetime.UTC)
     return (
         x509.CertificateBuilder()
         .subject_name(subject)
         .issuer_name(issuer)
-        .public_key(key.public_key())
+        .public_key(key)
         .serial_number(x509.random_serial_number())
         .not_valid_before(now - datetime.timedelta(hours=1))
-        .not_valid_after(now + datetime.timedelta(days=DAYS))
+        .not_valid_after(now + datetime.timedelta(days=days))
     )
 
 
-def _usage(**allowed: bool) -> x509.KeyUsage:
+def usage(**allowed: bool) -> x509.KeyUsage:
+    """The key usage that allows this and nothing else."""
     names = (
         "digital_signature", "content_commitment", "key_encipherment", "data_encipherment", "key_agreement",
         "key_cert_sign", "crl_sign", "encipher_only", "decipher_only",
@@ -59,5 +63,6 @@ def _usage(**allowed: bool) -> x509.KeyUsage:
     return x509.KeyUsage(**(dict.fromkeys(names, False) | allowed))
 
 
-def _pem(certificate: x509.Certificate) -> str:
+def pem(certificate: x509.Certificate) -> str:
+    """A certificate's text."""
     return certificate.public_bytes(serialization.Encoding.PEM).decode()

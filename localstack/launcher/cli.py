@@ -67,6 +67,12 @@ def parse(words: list[str]) -> argparse.Namespace:
     forged.add_argument("--key", default="pool", choices=["pool", "random", "none", "hs256-public"])
     command("deploy-app", deploy_app, "lets an app in: CLIENT, KEY, PLAN, STACK from the environment; LOCAL=1 for here")
     command("grant-role", grant_role, "gives a member of the staff a role, as `make grant-role` says")
+    command("pairing-root", pairing_root, "makes the root that trackers are made with: ROOT from the environment")
+    command(
+        "pairing-certificate",
+        pairing_certificate,
+        "vouches for the key that signs towards trackers: ROOT, STACK from the environment, or PUBLIC, OUT",
+    )
     command("migrate", migrate, "brings the database's tables up to date: STACK from the environment; LOCAL=1 for here")
     invoked = command("invoke", invoke_function, "calls a deployed function")
     invoked.add_argument("function", nargs="?", default="", help="without it the event is only filled: FILLED=file")
@@ -147,6 +153,7 @@ def _deploy_and_seed(layout: Layout, force: bool) -> dict[str, Any]:
     deployment.tell_database(layout)
     outputs = deployment.deploy(layout, made, force)
     deployment.migrate(deployment.Local(layout), outputs)
+    deployment.certify_pairing(layout, outputs)
     return seed.seed(layout, made, outputs, fresh=before != services.localstack_identity(layout))
 
 
@@ -273,6 +280,40 @@ def grant_role(layout: Layout, _: argparse.Namespace) -> int:
         raise Trouble(f"The staff's pool has no user {user}.") from None
     roles.set_role(operator, outputs, subject, role, remove)
     say(f"{user} is {'no' if remove else 'now'} {role}.")
+    return 0
+
+
+def _root_folder() -> Path:
+    folder = os.environ.get("ROOT", "")
+    if not folder:
+        raise Trouble("ROOT names the folder of the root's key: one that is kept offline.")
+    return Path(folder)
+
+
+def pairing_root(layout: Layout, _: argparse.Namespace) -> int:
+    with_packages(layout)
+    from launcher import pairing
+
+    pairing.make_root(_root_folder())
+    say(f"{_root_folder()}/root.pem goes into every tracker; root.key stays offline, with a copy elsewhere.")
+    return 0
+
+
+def pairing_certificate(layout: Layout, _: argparse.Namespace) -> int:
+    with_packages(layout)
+    import boto3
+
+    from launcher import apps, deployment, pairing
+
+    stack = os.environ.get("STACK") or STACK
+    if public := os.environ.get("PUBLIC"):  # on the root's own machine, which reaches nothing
+        out = os.environ.get("OUT") or "pairing-certificate.pem"
+        Path(out).write_text(pairing.issue(_root_folder(), Path(public).read_bytes(), stack))
+        say(f"{out} goes into the SSM parameter /{stack}/pairing-certificate.")
+        return 0
+    operator: Any = deployment.Local(layout) if os.environ.get("LOCAL") else boto3.Session()
+    made = pairing.certify(operator, apps.outputs(operator, stack), _root_folder(), stack)
+    say("The certificate was made." if made else "The certificate is good still.")
     return 0
 
 

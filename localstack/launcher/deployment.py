@@ -4,12 +4,13 @@ import json
 import subprocess
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import boto3
 import requests
 
-from launcher import apps, pools, postgres, services, state
+from launcher import apps, pairing, pools, postgres, services, state
 from launcher.layout import CREDENTIALS, HOST, REGION, ROOT, STACK, Layout, aws_environ
 from launcher.pools import Pool
 from launcher.progress import Trouble, step
@@ -65,6 +66,19 @@ def tell_database(layout: Layout) -> None:
     ssm = Local(layout).client("ssm")
     for name, kind, text in postgres.parameters(layout, STACK):
         ssm.put_parameter(Name=name, Type=kind, Value=text, Overwrite=True)
+
+
+def certify_pairing(layout: Layout, outputs: dict[str, str]) -> None:
+    """Vouches for the key that signs towards trackers, by a root under .local that is as good as offline here."""
+    folder = pairing_root(layout)
+    if not (folder / "root.key").exists():
+        pairing.make_root(folder)
+    pairing.certify(Local(layout), outputs, folder, STACK)
+
+
+def pairing_root(layout: Layout) -> Path:
+    """Where the local root lies; trackers of tests are made with its root.pem."""
+    return layout.local / "pairing-root"
 
 
 def migrate(operator: Any, outputs: dict[str, str]) -> int:

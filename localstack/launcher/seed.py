@@ -55,6 +55,7 @@ def seed(layout: Layout, made: dict[str, Pool], outputs: dict[str, str], fresh: 
             name: {"id": pool.id, "issuer": pools.issuer(pool), "clients": pool.clients} for name, pool in made.items()
         },
         "oauth": {"callback": clients["app"]["callback"], "scopes": clients["app"]["scopes"]},
+        "pairing_root": str(deployment.pairing_root(layout) / "root.pem"),
         "endpoints": {"aws": layout.aws, "cognito": layout.cognito},
         "database": postgres.for_tests(layout),
         "region": REGION,

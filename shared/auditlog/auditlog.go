@@ -51,6 +51,8 @@ type Event struct {
 	Records   int      // readings or trackpoints concerned
 	Manifest  string
 	Recording string
+	Device    string   // the tracker's id
+	Pairing   string   // the name of a pairing
 	Consent   *Consent // what was said, of an event that changes a consent
 	About     string   // what the staff's work is about: an OAuth client, the id of an identity's document
 	Changes   []string // what becomes of it, in constant words and names of our own: "state=off", "role=auditor"

@@ -36,6 +36,8 @@ func TestABlockComesBackAsItWent(t *testing.T) {
 		{Client: "app", Rank: block.RankApp, Arrived: arrived},
 		{Client: "", Rank: block.RankOwner, Arrived: time.UnixMilli(0).UTC(), Series: true},
 		{Client: strings.Repeat("c", 255), Rank: block.RankTracker, Arrived: time.UnixMilli(-1).UTC()},
+		{Client: "app", Rank: block.RankTracker, Arrived: arrived, Series: true, Signature: "e30..AA"},
+		{Client: "", Rank: block.RankTracker, Arrived: arrived, Signature: strings.Repeat("s", 512)},
 	} {
 		plain, err := block.Encode(h, packed(t, point, point))
 		require.NoError(t, err)
@@ -53,6 +55,8 @@ func TestWhatIsNoBlockIsRefused(t *testing.T) {
 		{Client: strings.Repeat("c", 256), Rank: block.RankApp},
 		{Client: "app"},
 		{Client: "app", Rank: block.RankTracker + 1},
+		{Client: "app", Rank: block.RankTracker, Signature: strings.Repeat("s", 513)},
+		{Client: "app", Rank: block.RankOwner, Signature: "e30..AA"},
 	} {
 		_, err := block.Encode(h, nil)
 		require.ErrorIs(t, err, block.ErrBlock)

@@ -142,6 +142,14 @@ func decodeOwner(user access.UserID, i item) (access.Owner, error) {
 	if !ok || owner.State == "" || owner.DataKey == "" {
 		return access.Owner{}, broken
 	}
+	var err error
+	if owner.Trackers, err = decodeTrackers(i["trackers"]); err != nil {
+		return access.Owner{}, err
+	}
+	if settings, ok := i["settings"].(*types.AttributeValueMemberM); ok {
+		signed, _ := settings.Value["signed"].(*types.AttributeValueMemberBOOL)
+		owner.Settings.Signed = signed != nil && signed.Value
+	}
 	for purpose, v := range consents.Value {
 		c, ok := v.(*types.AttributeValueMemberM)
 		if !ok {

@@ -32,7 +32,7 @@ func encodeEvent(e auditlog.Event) item {
 	if at, ok := auditlog.TimeOf(e.ID); !ok || !at.Equal(e.Time.Truncate(time.Millisecond)) {
 		i["time"] = text(e.Time.UTC().Format(time.RFC3339Nano))
 	}
-	for name, value := range map[string]string{"function": e.Function, "action": e.Action, "client": e.Client, "kind": e.Kind} {
+	for name, value := range map[string]string{"function": e.Function, "action": e.Action, "client": e.Client, "kind": e.Kind, "device": e.Device, "pairing": e.Pairing} {
 		if value != "" {
 			i[name] = text(value)
 		}
@@ -61,8 +61,13 @@ func encodeEvent(e auditlog.Event) item {
 		i["changes"] = texts(e.Changes)
 	}
 	if c := e.Consent; c != nil {
-		i["consent"] = &types.AttributeValueMemberM{Value: item{"purpose": text(c.Purpose), "version": text(c.Version),
-			"given": &types.AttributeValueMemberBOOL{Value: c.Given}, "locale": text(c.Locale), "how": text(c.How), "before": text(c.Before)}}
+		said := item{"given": &types.AttributeValueMemberBOOL{Value: c.Given}}
+		for name, value := range map[string]string{"purpose": c.Purpose, "version": c.Version, "locale": c.Locale, "how": c.How, "before": c.Before} {
+			if value != "" {
+				said[name] = text(value)
+			}
+		}
+		i["consent"] = &types.AttributeValueMemberM{Value: said}
 	}
 	return i
 }
@@ -99,7 +104,7 @@ func DecodeEvent(i map[string]types.AttributeValue) (auditlog.Event, error) {
 	}
 	e := auditlog.Event{ID: getText(i, "id"), Request: uuid.get(i, "request"), Function: getText(i, "function"), Action: getText(i, "action"),
 		Caller: userID.get(i, "caller"), Client: getText(i, "client"), Owner: userID.get(i, "owner"), Outcome: auditlog.Outcome(getText(i, "outcome")),
-		Kind: getText(i, "kind"), Manifest: manifestID.get(i, "manifest"), Recording: userID.get(i, "recording")}
+		Kind: getText(i, "kind"), Device: getText(i, "device"), Pairing: getText(i, "pairing"), Manifest: manifestID.get(i, "manifest"), Recording: userID.get(i, "recording")}
 	at, ok := auditlog.TimeOf(e.ID)
 	if stored := getText(i, "time"); stored != "" {
 		parsed, err := time.Parse(time.RFC3339Nano, stored)

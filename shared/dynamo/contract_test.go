@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"encoding/hex"
 	"iter"
+	"maps"
 	"strconv"
 	"testing"
 	"time"
@@ -25,6 +26,7 @@ import (
 	"fitvault/shared/intake"
 	"fitvault/shared/intake/intaketest"
 	"fitvault/shared/keyring/keyringtest"
+	"fitvault/shared/pairing/pairingtest"
 )
 
 // deployed is the tables of the local stack. Tests use random keys, and leave
@@ -44,6 +46,34 @@ func deployed(t *testing.T) dynamo.Tables {
 func TestManifestsContract(t *testing.T) {
 	tables := deployed(t)
 	intaketest.ManifestsContract(t, func(now func() time.Time) intake.Manifests { return dynamo.Manifests{Tables: tables, Now: now} })
+}
+
+func TestCountersContract(t *testing.T) { intaketest.CountersContract(t, deployed(t)) }
+
+func TestPairingContract(t *testing.T) {
+	tables := deployed(t)
+	read := func(t *testing.T, owner access.UserID) *access.Owner {
+		docs, err := tables.Read(t.Context(), access.Keys{User: owner})
+		require.NoError(t, err)
+		return docs.Owner
+	}
+	store := func(t *testing.T, owner access.UserID, state string, more map[string]any) {
+		i := map[string]any{"id": access.OwnerKey(owner), "document": "owner", "state": state, "data_key": "k", "consents": map[string]any{}}
+		maps.Copy(i, more)
+		put(t, tables, tables.Accounts, i)
+	}
+	with := true // the map of trackers, which documents of before do not have
+	pairingtest.Contract(t, tables, func(t *testing.T) access.UserID {
+		owner, err := access.NewUserID(rand.Reader)
+		require.NoError(t, err)
+		more := map[string]any{}
+		if with = !with; with {
+			more["trackers"] = map[string]any{}
+		}
+		store(t, owner, "active", more)
+		return owner
+	}, func(t *testing.T, owner access.UserID) map[string]access.Tracker { return read(t, owner).Trackers },
+		func(t *testing.T, owner access.UserID) { store(t, owner, "closing", nil) })
 }
 
 // pieces is the readers' side of the Readings table.

@@ -95,7 +95,7 @@ func (h headers) joined(name string) string { return strings.Join(h[name], ", ")
 // the contract stay outside.
 func (h headers) forHandler() map[string][]string {
 	seen := map[string][]string{}
-	for _, name := range []string{"Accept", "Content-Type", "Idempotency-Key"} {
+	for _, name := range []string{"Accept", "Content-Type", "Idempotency-Key", "Tracker-Signature"} {
 		if len(h[name]) > 0 {
 			seen[name] = []string{h.joined(name)}
 		}

@@ -9,21 +9,23 @@ import "errors"
 type Kind string
 
 const (
-	BadRequest      Kind = "bad-request"            // 400: not readable at all
-	BadPageToken    Kind = "bad-page-token"         // 400
-	Unauthenticated Kind = "unauthenticated"        // 401: not known
-	Forbidden       Kind = "forbidden"              // 403: known, but may not
-	ConsentRequired Kind = "consent-required"       // 403: the owner's consent is missing
-	NotFound        Kind = "not-found"              // 404: also another person's thing
-	NotAcceptable   Kind = "not-acceptable"         // 406
-	Conflict        Kind = "conflict"               // 409
-	TooLarge        Kind = "too-large"              // 413
-	UnsupportedType Kind = "unsupported-media-type" // 415
-	Invalid         Kind = "invalid"                // 422: well-formed, but against the schema or rules
-	KeyReused       Kind = "idempotency-key-reused" // 422: the same key with another body
-	TooMany         Kind = "too-many-requests"      // 429
-	Internal        Kind = "internal"               // 500
-	Unavailable     Kind = "unavailable"            // 503: try again later
+	BadRequest        Kind = "bad-request"            // 400: not readable at all
+	BadPageToken      Kind = "bad-page-token"         // 400
+	Unauthenticated   Kind = "unauthenticated"        // 401: not known
+	Forbidden         Kind = "forbidden"              // 403: known, but may not
+	ConsentRequired   Kind = "consent-required"       // 403: the owner's consent is missing
+	SignatureRequired Kind = "signature-required"     // 403: the owner takes only what a paired tracker has signed
+	SignatureRefused  Kind = "signature-refused"      // 403: a tracker's signature is not good for this
+	NotFound          Kind = "not-found"              // 404: also another person's thing
+	NotAcceptable     Kind = "not-acceptable"         // 406
+	Conflict          Kind = "conflict"               // 409
+	TooLarge          Kind = "too-large"              // 413
+	UnsupportedType   Kind = "unsupported-media-type" // 415
+	Invalid           Kind = "invalid"                // 422: well-formed, but against the schema or rules
+	KeyReused         Kind = "idempotency-key-reused" // 422: the same key with another body
+	TooMany           Kind = "too-many-requests"      // 429
+	Internal          Kind = "internal"               // 500
+	Unavailable       Kind = "unavailable"            // 503: try again later
 )
 
 // Item is one entry of a problem's `errors` member. Pointer is a JSON pointer

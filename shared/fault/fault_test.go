@@ -17,7 +17,7 @@ import (
 func TestStatuses(t *testing.T) {
 	want := map[fault.Kind]int{
 		fault.BadRequest: 400, fault.BadPageToken: 400, fault.Unauthenticated: 401,
-		fault.Forbidden: 403, fault.ConsentRequired: 403, fault.NotFound: 404,
+		fault.Forbidden: 403, fault.ConsentRequired: 403, fault.SignatureRequired: 403, fault.SignatureRefused: 403, fault.NotFound: 404,
 		fault.NotAcceptable: 406, fault.Conflict: 409, fault.TooLarge: 413,
 		fault.UnsupportedType: 415, fault.Invalid: 422, fault.KeyReused: 422,
 		fault.TooMany: 429, fault.Internal: 500, fault.Unavailable: 503,

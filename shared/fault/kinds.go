@@ -11,6 +11,8 @@ var kinds = []struct {
 	{Unauthenticated, 401, "Not authenticated"},
 	{Forbidden, 403, "Forbidden"},
 	{ConsentRequired, 403, "Consent required"},
+	{SignatureRequired, 403, "Signature required"},
+	{SignatureRefused, 403, "Signature refused"},
 	{NotFound, 404, "Not found"},
 	{NotAcceptable, 406, "Not acceptable"},
 	{Conflict, 409, "Conflict"},

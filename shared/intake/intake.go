@@ -24,6 +24,7 @@ import (
 	"fitvault/shared/fault"
 	"fitvault/shared/openmhealth"
 	"fitvault/shared/reading"
+	"fitvault/shared/signedpayload"
 	"fitvault/shared/strictxml"
 	"fitvault/shared/vault"
 )
@@ -139,6 +140,22 @@ type Keys interface {
 	Sealer(ctx context.Context, owner, keyID string) (*vault.Sealer, error)
 }
 
+// Counters keeps the last counter of each pairing.
+type Counters interface {
+	// Advance makes n the last counter of a pairing, atomically, if it is higher than
+	// all before it; mark says for which body. The same counter with the same mark is
+	// no harm: who was interrupted goes on. Otherwise it reports false.
+	Advance(ctx context.Context, pairing string, n int64, mark []byte) (bool, error)
+}
+
+// Signed is a tracker's word for a body, checked: it is that of a tracker that the
+// owner has paired.
+type Signed struct {
+	Pairing string
+	Counter int64
+	Text    string // the detached JWS
+}
+
 // Request is who sends what. Record writes the audit event of the request; what
 // follows it is the effect.
 type Request struct {
@@ -151,6 +168,7 @@ type Request struct {
 	SealedOnly             []reading.Type          // what the owner lets in no other way; recordings are access.Recording
 	Permits                func(reading.Type) bool // whether the caller may write a type; recordings are access.Recording; nil: all
 	Lenient                bool                    // a recording may have the deviations of real devices that are known
+	Signed                 *Signed                 // of readings; nil: nobody has signed them
 	Record                 func(ctx context.Context, manifest string, accepted int) error
 }
 
@@ -161,6 +179,7 @@ type Intake struct {
 	Manifests  Manifests
 	Blocks     Blocks
 	Documents  Documents
+	Counters   Counters
 	Keys       Keys
 	Now        func() time.Time
 	Rand       io.Reader
@@ -239,7 +258,11 @@ func (in *Intake) propose(keys vault.RequestsKey, route string, r Request, diges
 	if key == "" {
 		kind, key = "body", string(digest[:])
 	}
-	id := keys.ManifestID(r.Owner, r.Client, r.route(route), kind, key)
+	parts := []string{r.Owner, r.Client, r.route(route), kind, key}
+	if r.Signed != nil { // the same body without a signature is another request
+		parts = append(parts, r.Signed.Pairing)
+	}
+	id := keys.ManifestID(parts...)
 	return Manifest{
 		Key:         id,
 		Body:        keys.BodyMAC(id, digest[:]),
@@ -256,6 +279,28 @@ func (in *Intake) claim(ctx context.Context, m Manifest) (Manifest, error) {
 		return Manifest{}, fault.Wrap(fault.Unavailable, "manifest cannot be written", err)
 	}
 	return held, sameBody(held, m)
+}
+
+// advance takes the counter of a signed request, once: a retry, which has a
+// manifest, keeps the one it had. An old payload under another idempotency key, or
+// another payload with a counter that was used, is refused.
+func (in *Intake) advance(ctx context.Context, keys vault.RequestsKey, r Request, m Manifest, digest [sha256.Size]byte) error {
+	held, found, err := in.Manifests.Find(ctx, m.Key)
+	if err != nil {
+		return fault.Wrap(fault.Unavailable, "manifest cannot be read", err)
+	}
+	if found {
+		return sameBody(held, m)
+	}
+	mark := keys.BodyMAC("counter of "+r.Signed.Pairing, digest[:])
+	rising, err := in.Counters.Advance(ctx, r.Signed.Pairing, r.Signed.Counter, mark)
+	if err != nil {
+		return fault.Wrap(fault.Unavailable, "counter cannot be kept", err)
+	}
+	if !rising {
+		return signedpayload.Refused()
+	}
+	return nil
 }
 
 // find returns the manifest of m's key, for a request that current rules

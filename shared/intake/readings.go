@@ -23,13 +23,14 @@ const maxPuts = 16
 
 // Readings takes in data points, or a data series, and returns a result for
 // each record, in order. Errors: the fault kinds of openmhealth.Decode; KeyReused,
-// Unavailable, Internal.
+// SignatureRefused, Unavailable, Internal.
 func (in *Intake) Readings(ctx context.Context, r Request) ([]openmhealth.Result, error) {
 	keys, err := in.Keys.Requests(ctx)
 	if err != nil {
 		return nil, err
 	}
-	m := in.propose(keys, "readings", r, sha256.Sum256(r.Body))
+	digest := sha256.Sum256(r.Body)
+	m := in.propose(keys, "readings", r, digest)
 	batch, refused := openmhealth.Decode(r.Body, r.Owner, openmhealth.Intake)
 	if rule := in.refuses(r); refused == nil && rule != nil {
 		refused = batch.Refuse(rule)
@@ -41,6 +42,11 @@ func (in *Intake) Readings(ctx context.Context, r Request) ([]openmhealth.Result
 		m.Count = len(batch.Results)
 		if m.Rejected, m.Blocks, err = in.cut(batch); err != nil {
 			return nil, err
+		}
+		if r.Signed != nil {
+			if err := in.advance(ctx, keys, r, m, digest); err != nil {
+				return nil, err
+			}
 		}
 		sealer.begin(ctx, in.Keys, r)
 		if m, err = in.claim(ctx, m); err != nil {
@@ -191,7 +197,11 @@ func (in *Intake) storeBlock(ctx context.Context, sealer *vault.Sealer, r Reques
 	// Not the manifest's time: a retry may come days later, and what is stored by
 	// it is new to everybody who has asked for changes since.
 	arrived := in.Now()
-	plain, err := block.Encode(block.Header{Client: r.Client, Rank: r.Rank, Arrived: arrived, Series: series}, packed)
+	header := block.Header{Client: r.Client, Rank: r.Rank, Arrived: arrived, Series: series}
+	if r.Signed != nil {
+		header.Rank, header.Signature = block.RankTracker, r.Signed.Text
+	}
+	plain, err := block.Encode(header, packed)
 	if err != nil {
 		return fault.Wrap(fault.Internal, "block cannot be encoded", err)
 	}

@@ -39,6 +39,7 @@ type world struct {
 	manifests intaketest.Manifests
 	blocks    intaketest.Blocks
 	documents intaketest.Documents
+	counters  intaketest.Counters
 	keys      *keyringtest.Service
 	now       time.Time
 	owner     string
@@ -54,7 +55,7 @@ func newWorld(t testing.TB) *world {
 	w := &world{now: time.Date(2026, 5, 10, 12, 0, 0, 0, time.UTC)}
 	w.keys = keyringtest.NewService(t, deployment, w.now)
 	w.manifests.Now, w.manifests.Hook = w.clock, w.hook
-	w.blocks.Hook, w.documents.Hook = w.hook, w.hook
+	w.blocks.Hook, w.documents.Hook, w.counters.Hook = w.hook, w.hook, w.hook
 	w.owner, w.dataKey = w.enrol(t)
 	w.Intake = w.process(t)
 	return w
@@ -67,7 +68,7 @@ func (w *world) later() time.Time { return w.now.Add(intake.Keep) }
 
 // process is an intake as another process would have it: the same stores, its own keyring.
 func (w *world) process(t testing.TB) *intake.Intake {
-	return &intake.Intake{Deployment: deployment, Manifests: &w.manifests, Blocks: &w.blocks, Documents: &w.documents,
+	return &intake.Intake{Deployment: deployment, Manifests: &w.manifests, Blocks: &w.blocks, Documents: &w.documents, Counters: &w.counters,
 		Keys: w.ring(t), Now: w.clock, Rand: rand.Reader}
 }
 

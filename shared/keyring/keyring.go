@@ -28,6 +28,7 @@ const (
 	PurposeEnrolment = "enrolment" // the pair that signs owners' public keys; it wraps nothing
 	PurposeReceipts  = "receipts"  // the pair that signs receipts of consent; it wraps nothing
 	PurposeUpload    = "upload"    // the pair to which clients encrypt their uploads; it has no contexts
+	PurposePairing   = "pairing"   // the pair that signs for the service towards trackers; it wraps nothing
 )
 
 // Service is the owner under which the Keys table holds the service's own keys.

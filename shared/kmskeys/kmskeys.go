@@ -93,6 +93,19 @@ func (k Keys) Sign(ctx context.Context, purpose string, message []byte) ([]byte,
 	return out.Signature, nil
 }
 
+// Signer signs with the key of one purpose, as Sign does.
+func (k Keys) Signer(purpose string) Signer { return Signer{k, purpose} }
+
+// Signer implements pairing.Signer.
+type Signer struct {
+	keys    Keys
+	purpose string
+}
+
+func (s Signer) Sign(ctx context.Context, message []byte) ([]byte, error) {
+	return s.keys.Sign(ctx, s.purpose, message)
+}
+
 // PublicKey returns the P-256 verifying key of a signing key.
 func (k Keys) PublicKey(ctx context.Context, purpose string) (*ecdsa.PublicKey, error) {
 	public, err := k.AnyPublicKey(ctx, purpose)

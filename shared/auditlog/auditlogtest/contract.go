@@ -25,7 +25,7 @@ func Event(t *testing.T) auditlog.Event {
 		ID: id, Time: at, Request: "0f4e2a3c-6a77-4b6e-9a0e-2f6d5c1b7e11", Function: "readings",
 		Action: "readings.read", Caller: "caller", Client: "app", Owner: "owner",
 		Outcome: auditlog.Allowed, Kind: "kind", Reasons: []string{"one", "two"},
-		Records: 3, Manifest: "manifest", Recording: "recording",
+		Records: 3, Manifest: "manifest", Recording: "recording", Device: "device", Pairing: "pairing",
 		Consent: &auditlog.Consent{Purpose: "collection", Version: "1", Given: true, Locale: "de", How: "client", Before: "0"},
 		About:   "client", Changes: []string{"state=off"},
 	}

@@ -39,6 +39,7 @@ func New(ctx context.Context, aws boot.AWS) (*intake.Intake, dynamo.Tables) {
 		Deployment: ring.Deployment,
 		Manifests:  dynamo.Manifests{Tables: tables, Now: time.Now},
 		Blocks:     tables,
+		Counters:   tables,
 		Documents:  aws.Bucket(boot.Env("DOCUMENTS_BUCKET"), intake.MaxDocument),
 		Keys:       ring,
 		Now:        time.Now,

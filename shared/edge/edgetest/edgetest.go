@@ -34,7 +34,7 @@ const (
 	Kid    = "kid-1="
 	Client = "7appclient"
 	APIKey = "app-key-0123456789abcdef"
-	Scopes = "fitvault/readings.write fitvault/readings.read fitvault/sharing.manage"
+	Scopes = "fitvault/readings.write fitvault/readings.read fitvault/devices.manage fitvault/sharing.manage"
 )
 
 // RequestID is the one that Event gives.
@@ -94,7 +94,7 @@ func New(t testing.TB) *World {
 	w.Ada, w.Ben = w.enrol(t, "ada"), w.enrol(t, "ben")
 	digest := sha256.Sum256([]byte(APIKey))
 	app, err := access.DecodeApp(Client, "active", "own",
-		[]string{"fitvault/readings.write", "fitvault/readings.read", "fitvault/sharing.manage"},
+		[]string{"fitvault/readings.write", "fitvault/readings.read", "fitvault/devices.manage", "fitvault/devices.register", "fitvault/sharing.manage"},
 		[]string{hex.EncodeToString(digest[:])})
 	require.NoError(t, err)
 	w.Accounts.Put(access.Documents{App: &app})

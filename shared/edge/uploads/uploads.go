@@ -14,6 +14,7 @@ import (
 
 	"github.com/go-json-experiment/json/jsontext"
 
+	"fitvault/shared/access"
 	"fitvault/shared/auditlog"
 	"fitvault/shared/block"
 	"fitvault/shared/edge"
@@ -22,12 +23,16 @@ import (
 	"fitvault/shared/intake"
 	"fitvault/shared/keyring"
 	"fitvault/shared/openmhealth"
+	"fitvault/shared/pairing"
 	"fitvault/shared/reading"
+	"fitvault/shared/signedpayload"
 	"fitvault/shared/strictxml"
 )
 
 // Scope is what an upload needs.
 const Scope = "fitvault/readings.write"
+
+const signatureHeader = "Tracker-Signature"
 
 // Media types of readings; those of recordings are intake's.
 const (
@@ -76,16 +81,57 @@ func idempotencyKey(h http.Header) (string, error) {
 
 // Readings takes request in, whose MediaType is one of ReadingTypes, and answers.
 func Readings(w http.ResponseWriter, r *http.Request, c *edge.Call, in *intake.Intake, request intake.Request) (err error) {
+	if err := demanded(r.Header, c.Owner); err != nil { // before anything is unpacked
+		return err
+	}
 	if request.MediaType == mediaJSONGz {
 		if request.Body, err = gzipbody.Decompress(request.Body, openmhealth.Intake.Bytes); err != nil {
 			return err
 		}
+	}
+	if request.Signed, err = signed(r.Header, c.Owner, request.Body); err != nil {
+		return err
 	}
 	results, err := in.Readings(r.Context(), request)
 	if err != nil {
 		return alarmed(r.Context(), c, err)
 	}
 	return edge.WriteText(w, http.StatusOK, appendResults(nil, results))
+}
+
+// demanded refuses an upload that no tracker has signed where the account takes
+// nothing else.
+func demanded(h http.Header, owner access.Owner) error {
+	if owner.Settings.Signed && len(h.Values(signatureHeader)) == 0 {
+		return fault.New(fault.SignatureRequired, "the account takes signed uploads only")
+	}
+	return nil
+}
+
+// signed checks a tracker's signature over body, as it was before compression; nil
+// where there is none. A tracker of somebody else, one that is unpaired or lost, an
+// earlier pairing's, another key's: they are all the same refusal.
+func signed(h http.Header, owner access.Owner, body []byte) (*intake.Signed, error) {
+	values := h.Values(signatureHeader)
+	if len(values) == 0 {
+		return nil, nil
+	}
+	s, err := signedpayload.Parse(values[0])
+	if err != nil {
+		return nil, err
+	}
+	tracker, paired := owner.Trackers[s.Device.String()]
+	if !paired || tracker.State != access.Active || tracker.Pairing != s.Pairing.String() {
+		return nil, signedpayload.Refused()
+	}
+	key, err := pairing.ParseKey(tracker.Key)
+	if err != nil {
+		return nil, fault.New(fault.Internal, "owner document: tracker's key")
+	}
+	if !s.Verify(key, body) {
+		return nil, signedpayload.Refused()
+	}
+	return &intake.Signed{Pairing: s.Pairing.String(), Counter: s.Counter, Text: s.Text}, nil
 }
 
 // appendResults writes what a batch is answered with. There are up to a thousand
@@ -131,6 +177,12 @@ const softLimit = 16 << 20
 // Recording takes request in, whose MediaType is one of intake.RecordingTypes, and answers.
 func Recording(w http.ResponseWriter, r *http.Request, c *edge.Call, in *intake.Intake, request intake.Request) error {
 	defer debug.SetMemoryLimit(debug.SetMemoryLimit(softLimit)) // a process serves one request at a time
+	if len(r.Header.Values(signatureHeader)) > 0 {              // nobody shall think that it was checked
+		return fault.New(fault.BadRequest, "recordings are not signed")
+	}
+	if err := demanded(r.Header, c.Owner); err != nil {
+		return err
+	}
 	if c.Query().Has("profile") {
 		if c.Query().Get("profile") != "lenient" {
 			return fault.New(fault.BadRequest, "profile is not one that there is")

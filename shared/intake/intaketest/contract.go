@@ -257,6 +257,47 @@ func BlocksContract(t *testing.T, store intake.Blocks, pieces Pieces) {
 	})
 }
 
+// CountersContract is the contract of intake.Counters.
+func CountersContract(t *testing.T, c intake.Counters) {
+	advance := func(t *testing.T, pairing string, n int64, mark []byte) bool {
+		rising, err := c.Advance(t.Context(), pairing, n, mark)
+		require.NoError(t, err)
+		return rising
+	}
+	t.Run("it rises, by any step, and never falls", func(t *testing.T) {
+		pairing, a, b := name("pairing"), random(32), random(32)
+		for _, step := range []struct {
+			n      int64
+			mark   []byte
+			rising bool
+		}{{3, a, true}, {3, a, true}, {3, b, false}, {2, a, false}, {2, b, false}, {4, b, true}, {3, a, false}, {4, a, false}, {4, b, true}, {1<<53 - 1, a, true}, {5, b, false}} {
+			require.Equal(t, step.rising, advance(t, pairing, step.n, step.mark))
+		}
+		require.True(t, advance(t, name("pairing"), 1, b), "each pairing has its own")
+	})
+	t.Run("of many payloads with one counter one is taken", func(t *testing.T) {
+		pairing := name("pairing")
+		taken := make([]bool, writers)
+		var all sync.WaitGroup
+		for i := range writers {
+			mark := random(32)
+			all.Go(func() { taken[i], _ = c.Advance(t.Context(), pairing, 7, mark) })
+		}
+		all.Wait()
+		n := 0
+		for _, t := range taken {
+			if t {
+				n++
+			}
+		}
+		require.Equal(t, 1, n)
+	})
+	t.Run("a store that does not answer is an error", func(t *testing.T) {
+		_, err := c.Advance(ended(t), name("pairing"), 1, random(32))
+		require.Error(t, err)
+	})
+}
+
 // DocumentsContract is the contract of intake.Documents, seen from the readers'
 // side. get returns notFound for a document that does not exist.
 func DocumentsContract(t *testing.T, store intake.Documents, get func(ctx context.Context, id string) ([]byte, error), notFound error) {

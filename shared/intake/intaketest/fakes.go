@@ -21,6 +21,36 @@ import (
 // ErrDown is what a test lets a store fail with.
 var ErrDown = errors.New("the store is down")
 
+// Counters is an intake.Counters in memory.
+type Counters struct {
+	Hook Hook // of "advance"
+
+	mu   sync.Mutex
+	last map[string]counter
+}
+
+type counter struct {
+	n    int64
+	mark []byte
+}
+
+func (c *Counters) Advance(ctx context.Context, pairing string, n int64, mark []byte) (rising bool, err error) {
+	err = c.Hook.around(ctx, "advance", func() {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		held, ok := c.last[pairing]
+		rising = !ok || n > held.n || n == held.n && bytes.Equal(mark, held.mark)
+		if !rising {
+			return
+		}
+		if c.last == nil {
+			c.last = map[string]counter{}
+		}
+		c.last[pairing] = counter{n, bytes.Clone(mark)}
+	})
+	return rising, err
+}
+
 // ErrNotFound is returned by Documents.Get.
 var ErrNotFound = errors.New("no such document")
 

@@ -21,3 +21,5 @@ func TestDocuments(t *testing.T) {
 	var d intaketest.Documents
 	intaketest.DocumentsContract(t, &d, d.Get, intaketest.ErrNotFound)
 }
+
+func TestCounters(t *testing.T) { intaketest.CountersContract(t, &intaketest.Counters{}) }
