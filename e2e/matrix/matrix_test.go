@@ -6,6 +6,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"net/http"
 	"slices"
 	"strings"
@@ -196,10 +197,10 @@ func TestMatrix(t *testing.T) {
 		owner := w.account(t, relation)
 		callers["owner"], callers["app of owner"] = owner, w.by(t, owner, w.thirdParty)
 		for name, r := range routes {
-			if relation != matrix.Own && !strings.Contains(name, "{user}") {
-				continue // on nobody's account, or one's own
-			}
-			for _, role := range matrix.Roles {
+			for i, role := range matrix.Roles {
+				if !tells(committed, name, relation, i) {
+					continue
+				}
 				user := owner.ID
 				if role == "newcomer" {
 					user = "me"
@@ -217,8 +218,26 @@ func TestMatrix(t *testing.T) {
 	require.Greater(t, len(requests), len(routes)*len(matrix.Roles))
 	wrong = append(wrong, w.misjudged(t, requests)...)
 	slices.Sort(wrong)
-	require.Empty(t, wrong)
+	require.Empty(t, strings.Join(wrong, "\n"))
 	t.Logf("%d requests", len(requests))
+}
+
+// tells reports whether a relation can make a difference: a request takes long here,
+// and guard/matrix asks them all. It makes none to newcomers and the staff, nor on
+// routes whose rows are all the same, which are asked twice.
+func tells(t matrix.Table, route string, relation matrix.Relation, role int) bool {
+	if relation == matrix.Own {
+		return true
+	}
+	if !strings.Contains(route, "{user}") || role >= slices.Index(matrix.Roles, "newcomer") {
+		return false
+	}
+	for _, other := range matrix.Relations {
+		if !maps.Equal(t[route][matrix.Own], t[route][other]) {
+			return true
+		}
+	}
+	return relation == matrix.Granted
 }
 
 // as reports whether a status is what a cell says.
@@ -263,6 +282,9 @@ func send(t *testing.T, p *stack.Person, name string, r contract.Route, user str
 	path, body, headers := matrix.Path(name, user), []byte(nil), []string(nil)
 	if slices.Contains(r.Query, "type…") {
 		path += "?type=omh:heart-rate"
+		if strings.HasSuffix(path, "/days?type=omh:heart-rate") {
+			path += "&from=2026-05-04&to=2026-05-05"
+		}
 	}
 	if slices.Contains(r.Query, "pool") {
 		path += "?pool=neither"

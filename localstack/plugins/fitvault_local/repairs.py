@@ -129,6 +129,20 @@ def mock_answers() -> None:
     IntegrationResponseHandler.convert_body = staticmethod(convert_body)
 
 
+def api_keys() -> None:
+    """A deleted API key keeps its place in usage plans, and the next request with it is answered with 500."""
+    from moto.apigateway.models import APIGatewayBackend
+
+    original = APIGatewayBackend.delete_api_key
+
+    def delete_api_key(self: Any, api_key_id: str) -> None:
+        original(self, api_key_id)
+        for keys in self.usage_plan_keys.values():
+            keys.pop(api_key_id, None)
+
+    APIGatewayBackend.delete_api_key = delete_api_key
+
+
 @hooks.on_infra_start(name="fitvault-repairs")
 def install() -> None:
     mock_answers()
@@ -137,4 +151,5 @@ def install() -> None:
     rest_api_updates()
     stage_updates()
     upload_keys()
+    api_keys()
     report("repairs")
