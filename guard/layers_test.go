@@ -14,7 +14,7 @@ import (
 )
 
 // domain packages know no AWS, no HTTP and no SQL.
-var domain = []string{"access", "auditlog", "block", "days", "fault", "gpx", "gzipbody", "intake", "keyring", "opening", "openmhealth", "openmhealth/generate", "reading", "recording", "redact", "segment", "strictxml", "tcx", "vault"}
+var domain = []string{"access", "auditlog", "block", "days", "fault", "gpx", "gzipbody", "intake", "keyring", "opening", "openmhealth", "openmhealth/generate", "reading", "recording", "redact", "segment", "sharing", "strictxml", "tcx", "vault"}
 
 // technology is the one library that each adapter (and the edge) may import.
 // boot puts adapters together, so it may import them and all of AWS.

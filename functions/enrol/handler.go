@@ -7,9 +7,6 @@ import (
 	"net/http"
 	"time"
 
-	jsonv2 "github.com/go-json-experiment/json"
-	"github.com/go-json-experiment/json/jsontext"
-
 	"fitvault/shared/access"
 	"fitvault/shared/auditlog"
 	"fitvault/shared/dynamo"
@@ -156,10 +153,10 @@ func decode(body []byte) (access.Consent, error) {
 		Version *string `json:"version"`
 		Given   *bool   `json:"given"`
 	}
-	if !jsontext.Value(body).IsValid() { // UTF-8, and no member twice
-		return access.Consent{}, fault.New(fault.BadRequest, "consent is not JSON")
+	if err := edge.DecodeJSON(body, &in); err != nil {
+		return access.Consent{}, err
 	}
-	if err := jsonv2.Unmarshal(body, &in, jsonv2.RejectUnknownMembers(true)); err != nil || in.Version == nil || in.Given == nil {
+	if in.Version == nil || in.Given == nil {
 		return access.Consent{}, fault.New(fault.Invalid, "consent does not have the members asked for")
 	}
 	if *in.Version != currentText {

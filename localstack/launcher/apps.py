@@ -54,6 +54,7 @@ def document(client: str, key: str, scopes: list[str]) -> dict[str, Any]:
         "id": {"S": f"app#{client}"},
         "document": {"S": "app"},
         "state": {"S": "active"},
+        "kind": {"S": "own"},
         "scopes": {"SS": sorted(scopes)},
         "api_keys": {"SS": [hashlib.sha256(key.encode()).hexdigest()]},
     }

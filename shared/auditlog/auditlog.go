@@ -48,6 +48,17 @@ type Event struct {
 	Manifest  string
 	Recording string
 	Consent   *Consent // what was said, of an event that changes a consent
+	Sharing   *Sharing // of an event that changes who may do what
+}
+
+// Sharing is whom an owner lets in or shuts out, and to what; only what the event is about.
+type Sharing struct {
+	Grant   string `json:"grant,omitempty"`
+	Grantee string `json:"grantee,omitempty"` // a user's id, or "organisation#" and its name
+	App     string `json:"app,omitempty"`     // client
+	Session string `json:"session,omitempty"`
+	Permit  string `json:"permit,omitempty"`  // access.Permit.Summary
+	Demands string `json:"demands,omitempty"` // access.Settings.Summary
 }
 
 // Consent is what a person said about a purpose: the trail is its only history.

@@ -16,7 +16,8 @@ import (
 func (t Tables) Write(ctx context.Context, e auditlog.Event) error {
 	encoded, err := json.Marshal(storedEvent{
 		ID: e.ID, Time: e.Time.UTC(), Request: e.Request, Function: e.Function, Action: e.Action, Caller: e.Caller, Client: e.Client,
-		Owner: e.Owner, Outcome: string(e.Outcome), Kind: e.Kind, Reasons: e.Reasons, Records: e.Records, Manifest: e.Manifest, Recording: e.Recording, Consent: e.Consent})
+		Owner: e.Owner, Outcome: string(e.Outcome), Kind: e.Kind, Reasons: e.Reasons, Records: e.Records, Manifest: e.Manifest, Recording: e.Recording, Consent: e.Consent,
+		Sharing: e.Sharing})
 	if err != nil {
 		return err
 	}
@@ -48,4 +49,5 @@ type storedEvent struct {
 	Recording string    `json:"recording,omitempty"`
 
 	Consent *auditlog.Consent `json:"consent,omitempty"`
+	Sharing *auditlog.Sharing `json:"sharing,omitempty"`
 }

@@ -23,6 +23,7 @@ import (
 	"fitvault/shared/intake"
 	"fitvault/shared/intake/intaketest"
 	"fitvault/shared/keyring/keyringtest"
+	"fitvault/shared/sharing/sharingtest"
 )
 
 // deployed is the tables of the local stack. Tests use random keys, and leave
@@ -108,6 +109,24 @@ func TestSessionsContract(t *testing.T) {
 	})
 }
 
+func TestSharingContract(t *testing.T) {
+	tables := deployed(t)
+	sharingtest.Contract(t, tables, func(t *testing.T, o access.Owner) {
+		consents, grants := map[string]any{}, map[string]any{}
+		for purpose, c := range o.Consents {
+			consents[string(purpose)] = map[string]any{"version": c.Version, "given": c.Given, "time": int(c.Time.UnixNano())}
+		}
+		for id, g := range o.Grants {
+			grants[id] = permitted(g.Permit, g.To)
+		}
+		i := map[string]any{"id": access.OwnerKey(o.User), "document": "owner", "state": string(o.State), "data_key": o.DataKey, "consents": consents}
+		if len(grants) > 0 { // a document of before there were grants has no such map
+			i["grants"] = grants
+		}
+		put(t, tables, tables.Accounts, i)
+	})
+}
+
 func permitted(p access.Permit, to string) map[string]any {
 	var of []string
 	for _, t := range p.Types {
@@ -164,11 +183,13 @@ func TestAuditEventsContract(t *testing.T) {
 			Reasons                                                                                  []string
 			Records                                                                                  int
 			Consent                                                                                  *auditlog.Consent
+			Sharing                                                                                  *auditlog.Sharing
 		}
 		require.NoError(t, json.Unmarshal([]byte(out.Item["event"].(*types.AttributeValueMemberS).Value), &stored))
 		require.Equal(t, id, stored.ID)
 		return []auditlog.Event{{ID: stored.ID, Time: stored.Time, Request: stored.Request, Function: stored.Function, Action: stored.Action,
 			Caller: stored.Caller, Client: stored.Client, Owner: stored.Owner, Outcome: auditlog.Outcome(stored.Outcome), Kind: stored.Kind,
-			Reasons: stored.Reasons, Records: stored.Records, Manifest: stored.Manifest, Recording: stored.Recording, Consent: stored.Consent}}
+			Reasons: stored.Reasons, Records: stored.Records, Manifest: stored.Manifest, Recording: stored.Recording, Consent: stored.Consent,
+			Sharing: stored.Sharing}}
 	})
 }

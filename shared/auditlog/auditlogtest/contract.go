@@ -27,6 +27,7 @@ func Event(t *testing.T) auditlog.Event {
 		Outcome: auditlog.Allowed, Kind: "kind", Reasons: []string{"one", "two"},
 		Records: 3, Manifest: "manifest", Recording: "recording",
 		Consent: &auditlog.Consent{Purpose: "collection", Version: "1", Given: true},
+		Sharing: &auditlog.Sharing{Grant: "grant", Grantee: "grantee", App: "app", Session: "session", Permit: "permit", Demands: "demands"},
 	}
 }
 
