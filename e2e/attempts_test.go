@@ -131,12 +131,17 @@ func (e enforced) attemptsOnStores(t *testing.T) []attempt {
 		put, update       []string
 	}{
 		{name: "ReadingsTable", hash: "owner", key: item{"owner": text("ada"), "item": text("x")}, get: all(readings, project), query: all(readings, project), put: all(ingest)},
-		{name: "AccountsTable", hash: "id", key: item{"id": text("user#ada"), "document": text("owner")}, batch: all(ingest, readings, enrol, project, history), put: all(enrol), update: all(enrol)},
-		{name: "AccountsTable", hash: "id", key: item{"id": text("app#a"), "document": text("app")}, batch: all(ingest, readings, enrol, history)},
+		{name: "AccountsTable", hash: "id", key: item{"id": text("user#ada"), "document": text("owner")}, batch: all(ingest, readings, enrol, project, history, sharing), query: all(sharing), put: all(enrol), update: all(enrol, sharing)},
+		{name: "AccountsTable", hash: "id", key: item{"id": text("identity#ada"), "document": text("caller")}, batch: all(ingest, readings, enrol, history, sharing), put: all(enrol), update: all(enrol)},
+		{name: "AccountsTable", hash: "id", key: item{"id": text("app#a"), "document": text("app")}, batch: all(ingest, readings, enrol, history, sharing)},
+		{name: "AccountsTable", hash: "id", key: item{"id": text("session#ada"), "document": text("x")}, batch: all(ingest, readings, enrol, history, sharing), query: all(sharing),
+			put: all(ingest, readings, enrol, history, sharing), update: all(sharing)},
+		{name: "AccountsTable", hash: "id", key: item{"id": text("invitation#x"), "document": text("invitation")}, batch: all(ingest, readings, enrol, history, sharing), put: all(sharing), update: all(sharing)},
+		{name: "AccountsTable", hash: "id", key: item{"id": text("organisation#x"), "document": text("shared#x")}, batch: all(ingest, readings, enrol, history, sharing), query: all(sharing), update: all(sharing)},
 		{name: "KeysTable", hash: "owner", key: item{"owner": text("service"), "key": text("x")}, get: all(ingest, readings, project, history), put: all(keykeeper)},
 		{name: "KeysTable", hash: "owner", key: item{"owner": text("ada"), "key": text("x")}, get: all(ingest, readings, project, history), put: all(enrol)},
 		{name: "RequestsTable", hash: "key", key: item{"key": text("x")}, get: all(ingest), put: all(ingest)},
-		{name: "AuditEventsTable", hash: "shard", key: item{"shard": text("x"), "id": text("x")}, put: all(ingest, readings, enrol, project, history)},
+		{name: "AuditEventsTable", hash: "shard", key: item{"shard": text("x"), "id": text("x")}, put: all(ingest, readings, enrol, project, history, sharing)},
 	} {
 		name, key := aws.String(table.name), table.key
 		add("get an item of "+table.name, table.get, func(ctx context.Context, c aws.Config) error {
@@ -203,7 +208,7 @@ func (e enforced) attemptsOnStores(t *testing.T) []attempt {
 	add("write the token keys", all(keykeeper), func(ctx context.Context, c aws.Config) error {
 		return none(ssm.NewFromConfig(c).PutParameter(ctx, &ssm.PutParameterInput{Name: parameter, Value: aws.String("x"), Type: ssmtypes.ParameterTypeString, Overwrite: aws.Bool(true)}))
 	})
-	add("read the token keys", all(ingest, readings, enrol, history), func(ctx context.Context, c aws.Config) error {
+	add("read the token keys", all(ingest, readings, enrol, history, sharing), func(ctx context.Context, c aws.Config) error {
 		return none(ssm.NewFromConfig(c).GetParameter(ctx, &ssm.GetParameterInput{Name: parameter}))
 	})
 	certificates := &ssm.PutParameterInput{Name: aws.String("/database-ca"), Value: aws.String("x"), Type: ssmtypes.ParameterTypeString, Overwrite: aws.Bool(true)}

@@ -38,6 +38,9 @@ var allRoutes = []route{
 	{"POST", "/users/{user}/recordings", "IngestFunction", "fitvault/readings.write", "recordings.write", tcxType, recording("2026-05-04T07:25:00Z", "48.1")},
 	{"GET", "/users/{user}/consents/collection", "EnrolFunction", "fitvault/sharing.manage", "consents.read", "", ""},
 	{"PUT", "/users/{user}/consents/collection", "EnrolFunction", "fitvault/sharing.manage", "consents.write", "application/json", `{"version":"1","given":true}`},
+	{"GET", "/users/{user}/grants", "SharingFunction", "fitvault/sharing.manage", "sharing.read", "", ""},
+	{"GET", "/users/{user}/sessions", "SharingFunction", "fitvault/sharing.manage", "sharing.read", "", ""},
+	{"GET", "/users/{user}/settings", "SharingFunction", "fitvault/sharing.manage", "settings.read", "", ""},
 }
 
 func (r route) String() string { return r.method + " " + r.resource }

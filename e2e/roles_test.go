@@ -43,6 +43,7 @@ const (
 	migrate   = "MigrateRole"
 	project   = "ProjectRole"
 	history   = "HistoryRole"
+	sharing   = "SharingRole"
 )
 
 // conditions are template.yaml's as they are on AWS, with a database of its own.
@@ -256,12 +257,12 @@ func (e enforced) as(t *testing.T, role string) aws.Config {
 func TestRoles(t *testing.T) {
 	e := newEnforced(t)
 	configs := map[string]aws.Config{}
-	for _, role := range []string{ingest, readings, enrol, keykeeper, migrate, project, history} {
+	for _, role := range []string{ingest, readings, enrol, keykeeper, migrate, project, history, sharing} {
 		configs[role] = e.as(t, role)
 	}
 	for _, a := range slices.Concat(e.attemptsOnKeys(t), e.attemptsOnStores(t)) {
 		t.Run(a.name, func(t *testing.T) {
-			for _, role := range []string{ingest, readings, enrol, keykeeper, migrate, project, history} {
+			for _, role := range []string{ingest, readings, enrol, keykeeper, migrate, project, history, sharing} {
 				err := a.try(t.Context(), configs[role])
 				if slices.Contains(a.may, role) {
 					require.NoError(t, err, "%s may not", role)

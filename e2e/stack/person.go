@@ -64,12 +64,29 @@ func (p *Person) By(t testing.TB, client string) *Person {
 
 func (s *Stack) person(t testing.TB, subject, client string) *Person {
 	t.Helper()
-	claims, err := json.Marshal(map[string]string{"sub": subject, "client_id": s.Clients[client].ID})
+	return s.As(t, s.Clients[client].APIKey, map[string]any{"sub": subject, "client_id": s.Clients[client].ID})
+}
+
+// As is who has a token with these claims, of a sign-in of its own, and a key.
+func (s *Stack) As(t testing.TB, key string, claims map[string]any) *Person {
+	t.Helper()
+	claims["origin_jti"] = rand.Text() // a session belongs to one app
+	return s.System(t, key, claims)
+}
+
+// System is who has a token with these claims and a key; a claim of null is left out.
+func (s *Stack) System(t testing.TB, key string, claims map[string]any) *Person {
+	t.Helper()
+	text, err := json.Marshal(claims)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return &Person{Token: s.Forged(t, "--claims", string(claims)), Key: s.Clients[client].APIKey, subject: subject, stack: s, client: s.Client()}
+	subject, _ := claims["sub"].(string)
+	return &Person{Token: s.Forged(t, "--claims", string(text)), Key: key, subject: subject, stack: s, client: s.Client()}
 }
+
+// Subject is who the pool says that it is.
+func (p *Person) Subject() string { return p.subject }
 
 // Do calls the API; headers come in pairs. A request that gets no answer fails
 // the test.
