@@ -106,7 +106,7 @@ func newEnforced(t *testing.T) enforced {
 	}
 	e := enforced{&root, map[string]string{"Deployment": deployment, "AWS::Partition": "aws", "AWS::Region": s.Region, "AWS::AccountId": "000000000000", "AWS::URLSuffix": "amazonaws.com",
 		"DatabaseCaParameter": "/database-ca", "DatabaseCluster.DBClusterResourceId": "cluster-1",
-		"UserPool.Arn": "arn:aws:cognito-idp:eu-central-1:000000000000:userpool/eu-central-1_people", "PartnerPlan": "plan"}}
+		"UserPool.Arn": "arn:aws:cognito-idp:eu-central-1:000000000000:userpool/eu-central-1_people"}}
 	e.deploy(t)
 	return e
 }

@@ -98,10 +98,16 @@ const (
 	staff      = "staffapp"
 )
 
+// made is the table of the contract, once a run.
+var made matrix.Table
+
 // table makes the table of the contract, with the door and the policies that are in
 // the functions, and a handler that lets everything through but other types.
 func table(t *testing.T, routes contract.Routes) matrix.Table {
 	t.Helper()
+	if made != nil {
+		return made
+	}
 	w := edgetest.New(t)
 	scopes := map[bool][]string{}
 	var served []edge.Route
@@ -125,7 +131,7 @@ func table(t *testing.T, routes contract.Routes) matrix.Table {
 	guard := edge.New(w.Config("matrix"), served...)
 	callers := people(t, w, scopes)
 
-	made := matrix.Table{}
+	made = matrix.Table{}
 	for _, relation := range matrix.Relations {
 		w.Accounts.Put(access.Documents{Owner: owner(t, w, relation)})
 		for name, r := range routes {

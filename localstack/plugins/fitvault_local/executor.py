@@ -31,7 +31,8 @@ class ProcessExecutor(RuntimeExecutor):
             "HOME": tempfile.gettempdir(),
             "TMPDIR": tempfile.gettempdir(),
             **{name: str(value) for name, value in env_vars.items()},
-            "AWS_ENDPOINT_URL_COGNITO_IDENTITY_PROVIDER": os.environ["COGNITO_ENDPOINT"],  # the user pools are elsewhere
+            # The user pools are elsewhere.
+            "AWS_ENDPOINT_URL_COGNITO_IDENTITY_PROVIDER": os.environ["COGNITO_ENDPOINT"],
             "LAMBDA_TASK_ROOT": str(code),
             MARK: os.environ[MARK],
         }
