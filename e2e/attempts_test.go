@@ -177,19 +177,23 @@ func (e enforced) attemptsOnStores(t *testing.T) []attempt {
 		delete            []string
 	}{
 		{name: "ReadingsTable", hash: "owner", key: item{"owner": text("ada"), "item": text("x")}, get: all(readings, project), query: all(readings, project), put: all(ingest, sealed)},
-		{name: "AccountsTable", hash: "id", key: item{"id": text("user#ada"), "document": text("owner")}, batch: all(ingest, sealed, readings, enrol, project, history, devices), put: all(enrol), update: all(enrol, devices)},
-		{name: "AccountsTable", hash: "id", key: item{"id": text("app#a"), "document": text("app")}, batch: all(ingest, sealed, readings, enrol, history, devices, admin), put: all(admin), update: all(admin)},
-		{name: "AccountsTable", hash: "id", key: item{"id": text("apps"), "document": text("request")}, batch: all(ingest, sealed, readings, enrol, history, devices), query: all(admin), put: all(admin)},
-		{name: "AccountsTable", hash: "id", key: item{"id": text("identity#a"), "document": text("caller")}, batch: all(ingest, sealed, readings, enrol, history, devices, admin), put: all(enrol), update: all(enrol, admin)},
-		{name: "AccountsTable", hash: "id", key: item{"id": text("device#acme-1"), "document": text("device")}, batch: all(ingest, sealed, readings, enrol, history, devices, admin),
+		{name: "AccountsTable", hash: "id", key: item{"id": text("user#ada"), "document": text("owner")}, batch: all(ingest, sealed, readings, enrol, project, history, devices, sharing), query: all(sharing), put: all(enrol), update: all(enrol, devices, sharing)},
+		{name: "AccountsTable", hash: "id", key: item{"id": text("app#a"), "document": text("app")}, batch: all(ingest, sealed, readings, enrol, history, devices, admin, sharing), put: all(admin), update: all(admin)},
+		{name: "AccountsTable", hash: "id", key: item{"id": text("apps"), "document": text("request")}, batch: all(ingest, sealed, readings, enrol, history, devices, sharing), query: all(admin), put: all(admin)},
+		{name: "AccountsTable", hash: "id", key: item{"id": text("identity#a"), "document": text("caller")}, batch: all(ingest, sealed, readings, enrol, history, devices, admin, sharing), put: all(enrol), update: all(enrol, admin)},
+		{name: "AccountsTable", hash: "id", key: item{"id": text("device#acme-1"), "document": text("device")}, batch: all(ingest, sealed, readings, enrol, history, devices, sharing),
 			get: all(devices), put: all(devices), update: all(devices)},
+		{name: "AccountsTable", hash: "id", key: item{"id": text("session#ada"), "document": text("x")}, batch: all(ingest, sealed, readings, enrol, history, devices, admin, sharing), query: all(sharing),
+			put: all(ingest, sealed, readings, enrol, history, devices, admin, sharing), update: all(sharing)},
+		{name: "AccountsTable", hash: "id", key: item{"id": text("invitation#x"), "document": text("invitation")}, batch: all(ingest, sealed, readings, enrol, history, devices, sharing), put: all(sharing), update: all(sharing)},
+		{name: "AccountsTable", hash: "id", key: item{"id": text("organisation#x"), "document": text("shared#x")}, batch: all(ingest, sealed, readings, enrol, history, devices, sharing), query: all(sharing), update: all(sharing)},
 		{name: "KeysTable", hash: "owner", key: item{"owner": text("service"), "key": text("x")}, get: all(ingest, sealed, readings, project, history), put: all(keykeeper)},
 		{name: "KeysTable", hash: "owner", key: item{"owner": text("ada"), "key": text("x")}, get: all(ingest, sealed, readings, project, history), put: all(enrol)},
 		{name: "RequestsTable", hash: "key", key: item{"key": text("x")}, get: all(ingest, sealed), put: all(ingest, sealed)},
 		{name: "RequestsTable", hash: "key", key: item{"key": text("pairing#x")}, get: all(ingest, sealed), put: all(ingest, sealed, devices), update: all(devices)},
 		{name: "RequestsTable", hash: "key", key: item{"key": text("tries#x")}, get: all(ingest, sealed), put: all(ingest, sealed, devices), update: all(devices)},
 		{name: "RequestsTable", hash: "key", key: item{"key": text("counter#x")}, get: all(ingest, sealed), put: all(ingest, sealed), update: all(ingest, sealed), delete: all(devices)},
-		{name: "AuditEventsTable", hash: "shard", key: item{"shard": text("x"), "id": text("x")}, put: all(ingest, sealed, readings, enrol, project, history, devices, admin)},
+		{name: "AuditEventsTable", hash: "shard", key: item{"shard": text("x"), "id": text("x")}, put: all(ingest, sealed, readings, enrol, project, history, devices, admin, sharing)},
 	} {
 		name, key := aws.String(table.name), table.key
 		add("get an item of "+table.name, table.get, func(ctx context.Context, c aws.Config) error {
@@ -256,7 +260,7 @@ func (e enforced) attemptsOnStores(t *testing.T) []attempt {
 	add("write the token keys", all(keykeeper), func(ctx context.Context, c aws.Config) error {
 		return none(ssm.NewFromConfig(c).PutParameter(ctx, &ssm.PutParameterInput{Name: parameter, Value: aws.String("x"), Type: ssmtypes.ParameterTypeString, Overwrite: aws.Bool(true)}))
 	})
-	add("read the token keys", all(ingest, sealed, readings, enrol, history, devices), func(ctx context.Context, c aws.Config) error {
+	add("read the token keys", all(ingest, sealed, readings, enrol, history, devices, sharing), func(ctx context.Context, c aws.Config) error {
 		return none(ssm.NewFromConfig(c).GetParameter(ctx, &ssm.GetParameterInput{Name: parameter}))
 	})
 	certificates := &ssm.PutParameterInput{Name: aws.String("/database-ca"), Value: aws.String("x"), Type: ssmtypes.ParameterTypeString, Overwrite: aws.Bool(true)}

@@ -39,6 +39,9 @@ var allRoutes = []route{
 	{"GET", "/users/{user}/consents/{purpose}", "EnrolFunction", "fitvault/sharing.manage", "consents.read", "", ""},
 	{"PUT", "/users/{user}/consents/{purpose}", "EnrolFunction", "fitvault/sharing.manage", "consents.write", "application/json", `{"version":"1","given":true}`},
 	{"GET", "/users/{user}/consents", "EnrolFunction", "fitvault/sharing.manage", "consents.read", "", ""},
+	{"GET", "/users/{user}/grants", "SharingFunction", "fitvault/sharing.manage", "sharing.read", "", ""},
+	{"GET", "/users/{user}/sessions", "SharingFunction", "fitvault/sharing.manage", "sharing.read", "", ""},
+	{"GET", "/users/{user}/settings", "SharingFunction", "fitvault/sharing.manage", "settings.read", "", ""},
 }
 
 func (r route) String() string { return r.method + " " + r.resource }

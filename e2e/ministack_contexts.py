@@ -5,6 +5,7 @@ every one on dynamodb:LeadingKeys by ForAllValues allows. See roles_test.go.
 """
 
 import json
+import re
 import runpy
 from typing import Any
 
@@ -37,6 +38,11 @@ def context_of(service: str, action: str, body: bytes, parameters: Any) -> dict[
         context["dynamodb:leadingkeys"] = [
             (write.get("Item") or write["Key"])[PARTITION_KEY[write["TableName"]]]["S"] for write in writes
         ]
+    if action == "dynamodb:Query":
+        request = json.loads(body)
+        name = re.search(r"= *(:\w+)", request["KeyConditionExpression"])  # of the partition key: the only one for equality
+        if name:
+            context["dynamodb:leadingkeys"] = [request["ExpressionAttributeValues"][name.group(1)]["S"]]
     if action == "dynamodb:BatchGetItem":
         context["dynamodb:leadingkeys"] = [
             key[PARTITION_KEY[table]]["S"]

@@ -15,7 +15,6 @@ import (
 type Person struct {
 	Token, Key string
 	ID         string // fitvault's user id
-	subject    string // the pool's
 	stack      *Stack
 	client     *http.Client
 }
@@ -59,18 +58,31 @@ func (s *Stack) Stranger(t testing.TB) *Person {
 // By is the same person by another client app, as stack.json names it.
 func (p *Person) By(t testing.TB, client string) *Person {
 	t.Helper()
-	other := p.stack.person(t, p.subject, client)
+	other := p.stack.person(t, p.Subject(t), client)
 	other.ID = p.ID
 	return other
 }
 
 func (s *Stack) person(t testing.TB, subject, client string) *Person {
 	t.Helper()
-	claims, err := json.Marshal(map[string]string{"sub": subject, "client_id": s.Clients[client].ID})
+	return s.As(t, s.Clients[client].APIKey, map[string]any{"sub": subject, "client_id": s.Clients[client].ID})
+}
+
+// As is who has a token with these claims, of a sign-in of its own, and a key.
+func (s *Stack) As(t testing.TB, key string, claims map[string]any) *Person {
+	t.Helper()
+	claims["origin_jti"] = rand.Text() // a session belongs to one app
+	return s.System(t, key, claims)
+}
+
+// System is who has a token with these claims and a key; a claim of null is left out.
+func (s *Stack) System(t testing.TB, key string, claims map[string]any) *Person {
+	t.Helper()
+	text, err := json.Marshal(claims)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return &Person{Token: s.Forged(t, "--claims", string(claims)), Key: s.Clients[client].APIKey, subject: subject, stack: s, client: s.Client()}
+	return &Person{Token: s.Forged(t, "--claims", string(text)), Key: key, stack: s, client: s.Client()}
 }
 
 // Do calls the API; headers come in pairs. A request that gets no answer fails

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"crypto/rand"
+	"crypto/sha256"
 	"encoding/base64"
 	"encoding/json"
 	"encoding/pem"
@@ -49,9 +50,9 @@ func newWorld(t testing.TB) *world {
 	w := &world{World: edgetest.New(t)}
 	w.authority = pairingtest.NewAuthority(t, "fitvault", w.Time)
 	w.trackers = &w.store
-	maker, err := access.NewUserID(rand.Reader)
-	require.NoError(t, err)
-	w.Accounts.PutCaller(edgetest.Issuer, "maker", access.Caller{User: maker, Roles: []access.Role{access.Maker}, Organisations: []string{"acme"}})
+	w.Accounts.Put(access.Documents{App: &access.App{Client: staffClient, State: access.Active, Kind: access.StaffApp, Scopes: []string{scopeRegister},
+		APIKeys: [][sha256.Size]byte{sha256.Sum256([]byte(staffKey))}}})
+	w.Accounts.PutCaller(edgetest.StaffIssuer, "maker", access.Caller{Roles: []access.Role{access.Maker}, Organisations: []string{"acme"}})
 	w.start()
 	return w
 }
@@ -67,9 +68,8 @@ func (w *world) start() {
 func (w *world) event(subject, method, resource string, parameters map[string]string, body string) events.APIGatewayProxyRequest {
 	e := w.Event(subject, method, resource, parameters)
 	if resource == "/devices" {
-		claims := w.Claims(subject)
-		claims["scope"] = scopeRegister
-		edgetest.SetHeader(&e, "Authorization", "Bearer "+edgetest.Sign(claims))
+		edgetest.SetHeader(&e, "Authorization", "Bearer "+w.staffToken(subject))
+		edgetest.SetHeader(&e, "x-api-key", staffKey)
 	}
 	if body != "" {
 		edgetest.SetBody(&e, "application/json", body)
@@ -77,7 +77,16 @@ func (w *world) event(subject, method, resource string, parameters map[string]st
 	return e
 }
 
+func (w *world) staffToken(subject string) string {
+	claims := w.StaffClaims(subject)
+	claims["scope"], claims["client_id"] = scopeRegister, staffClient
+	return edgetest.SignStaff(claims)
+}
+
 const (
+	staffClient = "8staff"
+	staffKey    = "staff-key-0123456789abcdef"
+
 	all = "/users/{user}/devices"
 	one = "/users/{user}/devices/{device}"
 )
@@ -181,9 +190,9 @@ func TestRoutes(t *testing.T) {
 func TestRecordedEvents(t *testing.T) {
 	w := newWorld(t)
 	recorded, err := contract.Recorded("../..", "devices", map[string]string{
-		"token.ada": edgetest.Sign(w.Claims("ada")), "key.app": edgetest.APIKey, "user.ada": w.Ada.String()})
+		"token.ada": edgetest.Sign(w.Claims("ada")), "key.app": edgetest.APIKey, "user.ada": w.Ada.String(), "token.max": w.staffToken("maker"), "key.staff": staffKey})
 	require.NoError(t, err)
-	for name, status := range map[string]int{"devices-post-device.json": 403, "devices-post-pairing.json": 404, "devices-confirm-pairing.json": 404,
+	for name, status := range map[string]int{"devices-post-device.json": 201, "devices-post-pairing.json": 404, "devices-confirm-pairing.json": 404,
 		"devices-get-devices.json": 200, "devices-patch-device.json": 404, "devices-delete-device.json": 404} {
 		require.Equal(t, status, w.do(recorded[name]).StatusCode, name)
 		delete(recorded, name)

@@ -257,7 +257,7 @@ func TestRefused(t *testing.T) {
 		"another client's": {func() events.APIGatewayProxyRequest {
 			e := w.post(readings, good)
 			claims := w.Claims("ada")
-			claims["client_id"] = partner
+			claims["client_id"], claims["origin_jti"] = partner, "session-of-partner"
 			edgetest.SetHeader(&e, "Authorization", "Bearer "+edgetest.Sign(claims))
 			edgetest.SetHeader(&e, "x-api-key", partnersKey)
 			return e

@@ -103,6 +103,7 @@ type App struct {
 	Client  string
 	State   State
 	Kind    AppKind
+	Name    string              // as people are shown it; may be empty
 	Scopes  []string            // what its tokens may be used for, in full ("fitvault/readings.read")
 	APIKeys [][sha256.Size]byte // SHA-256 of each of its API keys; several while keys are exchanged
 }

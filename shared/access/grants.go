@@ -3,6 +3,7 @@ package access
 import (
 	"regexp"
 	"slices"
+	"strings"
 	"time"
 
 	"fitvault/shared/fault"
@@ -64,7 +65,7 @@ func NewPermit(p Permit) (Permit, error) {
 		return Permit{}, &fault.Error{Kind: fault.Invalid, Text: "permit", Items: []fault.Item{{Pointer: "/" + member, Rule: rule}}}
 	}
 	p.Types = slices.Clone(p.Types)
-	slices.SortFunc(p.Types, compareTypes)
+	slices.SortFunc(p.Types, CompareTypes)
 	p.Types = slices.Compact(p.Types)
 	p.From, p.Until = p.From.UTC().Truncate(time.Second), p.Until.UTC().Truncate(time.Second)
 	switch {
@@ -80,7 +81,30 @@ func NewPermit(p Permit) (Permit, error) {
 	return p, nil
 }
 
-func compareTypes(a, b reading.Type) int {
+// Summary is the permit in one line, for the audit trail: "read omh:step-count for
+// family, 2026-05-04T05:25:00Z to 2026-06-04T05:25:00Z". It holds nothing that was measured.
+func (p Permit) Summary() string {
+	var what []string
+	if p.Read {
+		what = append(what, "read")
+	}
+	if p.Write {
+		what = append(what, "write")
+	}
+	return strings.Join(what, " and ") + " " + joinTypes(p.Types) + " for " + string(p.Use) + ", " +
+		p.From.UTC().Format(time.RFC3339) + " to " + p.Until.UTC().Format(time.RFC3339)
+}
+
+func joinTypes(all []reading.Type) string {
+	names := make([]string, len(all))
+	for i, t := range all {
+		names[i] = t.String()
+	}
+	return strings.Join(names, " ")
+}
+
+// CompareTypes orders types by their text.
+func CompareTypes(a, b reading.Type) int {
 	switch x, y := a.String(), b.String(); {
 	case x < y:
 		return -1
@@ -96,6 +120,8 @@ type Grant struct {
 	// To is who has accepted it: a user's id, or OrganisationPrefix and an
 	// organisation's name. "" as long as nobody has: then it opens nothing.
 	To string
+	// Invitation is until when it can be accepted; zero of one that somebody has accepted.
+	Invitation time.Time
 }
 
 // OrganisationPrefix stands before an organisation's name in Grant.To; no user id has it.
@@ -123,6 +149,15 @@ const Lost State = "lost"
 type Settings struct {
 	Signed bool           // only payloads that a paired tracker has signed
 	Sealed []reading.Type // only encrypted by the client for the service; sorted
+}
+
+// Summary is the settings in one line, for the audit trail.
+func (s Settings) Summary() string {
+	signed := "unsigned"
+	if s.Signed {
+		signed = "signed"
+	}
+	return signed + ", sealed: " + joinTypes(s.Sealed)
 }
 
 // Role is what a member of the staff is.

@@ -56,6 +56,17 @@ type Event struct {
 	Consent   *Consent // what was said, of an event that changes a consent
 	About     string   // what the staff's work is about: an OAuth client, the id of an identity's document
 	Changes   []string // what becomes of it, in constant words and names of our own: "state=off", "role=auditor"
+	Sharing   *Sharing // of an event that changes who may do what
+}
+
+// Sharing is whom an owner lets in or shuts out, and to what; only what the event is about.
+type Sharing struct {
+	Grant   string `json:"grant,omitempty"`
+	Grantee string `json:"grantee,omitempty"` // a user's id, or "organisation#" and its name
+	App     string `json:"app,omitempty"`     // client
+	Session string `json:"session,omitempty"`
+	Permit  string `json:"permit,omitempty"`  // access.Permit.Summary
+	Demands string `json:"demands,omitempty"` // access.Settings.Summary
 }
 
 // Consent is what a person said about a purpose: the trail is its only history.

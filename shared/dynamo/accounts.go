@@ -67,6 +67,7 @@ func (t Tables) Read(ctx context.Context, keys access.Keys) (access.Documents, e
 			if err != nil {
 				return access.Documents{}, err
 			}
+			app.Name = getText(i, "name")
 			docs.App = &app
 		case keys.Session:
 			session, err := decodeSession(i)
@@ -166,7 +167,11 @@ func decodeOwner(user access.UserID, i item) (access.Owner, error) {
 	var err1, err2, err3 error
 	owner.Grants, err1 = decodeMap(i, "grants", func(m item) (access.Grant, error) {
 		p, err := decodePermit(m)
-		return access.Grant{Permit: p, To: getText(m, "to")}, err
+		g := access.Grant{Permit: p, To: getText(m, "to")}
+		if invitation, ok := getNumber(m, "invitation"); ok && g.To == "" {
+			g.Invitation = time.Unix(invitation, 0).UTC()
+		}
+		return g, err
 	})
 	owner.Apps, err2 = decodeMap(i, "apps", decodePermit)
 	owner.Trackers, err3 = decodeMap(i, "trackers", func(m item) (access.Tracker, error) {

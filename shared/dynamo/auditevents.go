@@ -69,6 +69,15 @@ func encodeEvent(e auditlog.Event) item {
 		}
 		i["consent"] = &types.AttributeValueMemberM{Value: said}
 	}
+	if c := e.Sharing; c != nil {
+		changed := item{}
+		for name, value := range map[string]string{"grant": c.Grant, "grantee": c.Grantee, "app": c.App, "session": c.Session, "permit": c.Permit, "demands": c.Demands} {
+			if value != "" {
+				changed[name] = text(value)
+			}
+		}
+		i["sharing"] = &types.AttributeValueMemberM{Value: changed}
+	}
 	return i
 }
 
@@ -135,6 +144,10 @@ func DecodeEvent(i map[string]types.AttributeValue) (auditlog.Event, error) {
 		}
 		e.Consent = &auditlog.Consent{Purpose: getText(c.Value, "purpose"), Version: getText(c.Value, "version"), Given: given.Value,
 			Locale: getText(c.Value, "locale"), How: getText(c.Value, "how"), Before: getText(c.Value, "before")}
+	}
+	if c, there := i["sharing"].(*types.AttributeValueMemberM); there {
+		e.Sharing = &auditlog.Sharing{Grant: getText(c.Value, "grant"), Grantee: getText(c.Value, "grantee"), App: getText(c.Value, "app"),
+			Session: getText(c.Value, "session"), Permit: getText(c.Value, "permit"), Demands: getText(c.Value, "demands")}
 	}
 	return e, nil
 }

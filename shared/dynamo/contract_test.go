@@ -27,6 +27,7 @@ import (
 	"fitvault/shared/intake/intaketest"
 	"fitvault/shared/keyring/keyringtest"
 	"fitvault/shared/pairing/pairingtest"
+	"fitvault/shared/sharing/sharingtest"
 )
 
 // deployed is the tables of the local stack. Tests use random keys, and leave
@@ -174,6 +175,24 @@ func TestSessionsContract(t *testing.T) {
 	edgetest.Sessions(t, tables, func(t *testing.T, issuer, subject, name string, s access.Session) {
 		put(t, tables, tables.Accounts, map[string]any{"id": access.SessionsKey(issuer, subject), "document": name,
 			"client": s.Client, "state": string(s.State), "signed_in": int(s.SignedIn.Unix()), "expires": int(s.Expires.Unix())})
+	})
+}
+
+func TestSharingContract(t *testing.T) {
+	tables := deployed(t)
+	sharingtest.Contract(t, tables, func(t *testing.T, o access.Owner) {
+		consents, grants := map[string]any{}, map[string]any{}
+		for purpose, c := range o.Consents {
+			consents[string(purpose)] = map[string]any{"version": c.Version, "given": c.Given, "time": int(c.Time.UnixNano())}
+		}
+		for id, g := range o.Grants {
+			grants[id] = permitted(g.Permit, g.To)
+		}
+		i := map[string]any{"id": access.OwnerKey(o.User), "document": "owner", "state": string(o.State), "data_key": o.DataKey, "consents": consents}
+		if len(grants) > 0 { // a document of before there were grants has no such map
+			i["grants"] = grants
+		}
+		put(t, tables, tables.Accounts, i)
 	})
 }
 

@@ -324,7 +324,7 @@ func TestWhoATokenNames(t *testing.T) {
 		edgetest.SetHeader(&e, "Authorization", "Bearer "+edgetest.Sign(claims))
 		w.Accounts.Reads = nil
 		require.NotEqual(t, http.StatusUnauthorized, w.do(t, e).StatusCode) // whether it may is for the policies to say
-		require.Equal(t, edgetest.Client, w.Accounts.Reads[0].Subject)
+		require.Equal(t, edgetest.Client, w.Accounts.Reads[0].Client)
 	}
 }
 

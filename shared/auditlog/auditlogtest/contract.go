@@ -28,6 +28,7 @@ func Event(t *testing.T) auditlog.Event {
 		Records: 3, Manifest: "manifest", Recording: "recording", Device: "device", Pairing: "pairing",
 		Consent: &auditlog.Consent{Purpose: "collection", Version: "1", Given: true, Locale: "de", How: "client", Before: "0"},
 		About:   "client", Changes: []string{"state=off"},
+		Sharing: &auditlog.Sharing{Grant: "grant", Grantee: "grantee", App: "app", Session: "session", Permit: "permit", Demands: "demands"},
 	}
 }
 

@@ -1,0 +1,118 @@
+// Package sharing is how an owner lets others in and shuts them out: grants, which
+// somebody accepts by an invitation code, apps, sessions, and what he demands of
+// uploads (requirements R5, R23). It says what the store promises; what a grant then
+// opens is decided by package access, at each request anew.
+package sharing
+
+import (
+	"cmp"
+	"context"
+	"crypto/sha256"
+	"errors"
+	"slices"
+	"time"
+
+	"fitvault/shared/access"
+	"fitvault/shared/redact"
+)
+
+const (
+	// MaxTries is how often a code of an invitation may be tried, the right one too.
+	MaxTries = 5
+	// InvitationLife is how long an invitation can be accepted.
+	InvitationLife = 7 * 24 * time.Hour
+	// MaxPermit is how long from now somebody may be let in.
+	MaxPermit = 366 * 24 * time.Hour
+	// MaxShared bounds what is listed of what others share with one, MaxSessions the sessions.
+	MaxShared, MaxSessions = 500, 100
+)
+
+var (
+	// ErrNone: there is nothing that could be changed, or not any more.
+	ErrNone = errors.New("no such thing, or not in this state")
+	// ErrFull: the account has as many as it may have.
+	ErrFull = errors.New("the account has as many as it may have, or is not active")
+)
+
+// Invitation waits for somebody who has its code.
+type Invitation struct {
+	redact.Mark
+	Owner    access.UserID
+	Grant    string // what is accepted by it
+	Verifier [sha256.Size]byte
+	Expires  time.Time // in whole seconds
+}
+
+// Shared names a grant that somebody has accepted: an entry of his list. It is no
+// permission; the owner's document is.
+type Shared struct {
+	redact.Mark
+	Owner access.UserID
+	Grant string
+}
+
+// SessionEntry is a session with its name.
+type SessionEntry struct {
+	redact.Mark
+	Name string
+	access.Session
+}
+
+// Store keeps all of it. Each change is one step: whole or not at all, and on what is
+// stored then, not on what was read before; of several at once none undoes another.
+// What was answered is seen by the next strongly consistent read. Errors other than
+// ErrNone and ErrFull mean that nobody knows whether it happened.
+type Store interface {
+	// AddGrant adds a grant that nobody has accepted, and its invitation; ErrFull where
+	// there are access.MaxGrants, or the account is not active.
+	AddGrant(ctx context.Context, id string, g access.Grant, selector string, i Invitation) error
+	// RemoveGrant removes a grant, accepted or not: its invitation opens nothing then. ErrNone where there is none.
+	RemoveGrant(ctx context.Context, owner access.UserID, id string) error
+	// Try takes one of the tries of an invitation that can still be accepted, and
+	// returns it; ErrNone of all others. For each it is one call of the same form.
+	Try(ctx context.Context, selector string, now time.Time) (Invitation, error)
+	// Accept uses an invitation up and makes its grant somebody's; ErrNone where either
+	// is not there any more, the grant has ended, or the account does not share (any more).
+	Accept(ctx context.Context, selector string, i Invitation, to string, now time.Time) error
+	// SharedWith is what was accepted for somebody, as Grant.To names him: at most most.
+	SharedWith(ctx context.Context, to string, most int) ([]Shared, error)
+	// Owners are the documents of accounts that exist, by id, strongly consistent.
+	Owners(ctx context.Context, ids []access.UserID) (map[access.UserID]access.Owner, error)
+
+	// PutApp lets an app in, or changes what it may; ErrFull where there are access.MaxApps others, or the account is not active.
+	PutApp(ctx context.Context, owner access.UserID, client string, p access.Permit) error
+	// RemoveApp shuts an app out; ErrNone where it was not let in.
+	RemoveApp(ctx context.Context, owner access.UserID, client string) error
+	// App is the document of an app; nil where there is none.
+	App(ctx context.Context, client string) (*access.App, error)
+
+	// Sessions are an identity's sessions that have not ended, the latest sign-in first: at most MaxSessions.
+	Sessions(ctx context.Context, issuer, subject string, now time.Time) ([]SessionEntry, error)
+	// EndSession ends one, for good; ErrNone where there is none.
+	EndSession(ctx context.Context, issuer, subject, name string) error
+
+	// PutSettings replaces an active account's settings; ErrNone where it is not active.
+	PutSettings(ctx context.Context, owner access.UserID, s access.Settings) error
+}
+
+// InvitationKey is the `id` of an invitation's item in the Accounts table.
+func InvitationKey(selector string) string { return "invitation#" + selector }
+
+// SharedKey is the `id` of the entries of somebody's list, SharedPrefix the start of
+// their `document`: the owner's id and the grant's follow.
+func SharedKey(to string) string {
+	if _, err := access.ParseUserID(to); err == nil {
+		return "user#" + to
+	}
+	return to // access.OrganisationPrefix and a name
+}
+
+// SharedPrefix is the start of the `document` of an entry.
+const SharedPrefix = "shared#"
+
+// SortSessions puts the latest sign-in first.
+func SortSessions(all []SessionEntry) {
+	slices.SortFunc(all, func(a, b SessionEntry) int {
+		return cmp.Or(b.SignedIn.Compare(a.SignedIn), cmp.Compare(a.Name, b.Name))
+	})
+}
