@@ -43,6 +43,10 @@ def context_of(service: str, action: str, body: bytes, parameters: Any) -> dict[
         name = re.search(r"= *(:\w+)", request["KeyConditionExpression"])  # of the partition key: the only one for equality
         if name:
             context["dynamodb:leadingkeys"] = [request["ExpressionAttributeValues"][name.group(1)]["S"]]
+    if action == "dynamodb:Query":
+        request = json.loads(body)
+        value = request["KeyConditionExpression"].split(":")[1].split()[0]  # of the partition key, which comes first
+        context["dynamodb:leadingkeys"] = [request["ExpressionAttributeValues"][f":{value}"]["S"]]
     if action == "dynamodb:BatchGetItem":
         context["dynamodb:leadingkeys"] = [
             key[PARTITION_KEY[table]]["S"]
