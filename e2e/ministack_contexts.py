@@ -40,13 +40,9 @@ def context_of(service: str, action: str, body: bytes, parameters: Any) -> dict[
         ]
     if action == "dynamodb:Query":
         request = json.loads(body)
-        name = re.search(r"= *(:\w+)", request["KeyConditionExpression"])  # of the partition key: the only one for equality
+        name = re.search(r"= *(:\w+)", request["KeyConditionExpression"])  # of the partition key
         if name:
             context["dynamodb:leadingkeys"] = [request["ExpressionAttributeValues"][name.group(1)]["S"]]
-    if action == "dynamodb:Query":
-        request = json.loads(body)
-        value = request["KeyConditionExpression"].split(":")[1].split()[0]  # of the partition key, which comes first
-        context["dynamodb:leadingkeys"] = [request["ExpressionAttributeValues"][f":{value}"]["S"]]
     if action == "dynamodb:BatchGetItem":
         context["dynamodb:leadingkeys"] = [
             key[PARTITION_KEY[table]]["S"]

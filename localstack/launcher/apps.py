@@ -60,7 +60,6 @@ def document(client: str, key: str, scopes: list[str], kind: str) -> dict[str, A
         "document": {"S": "app"},
         "kind": {"S": kind},
         "state": {"S": "active"},
-        "kind": {"S": "own"},
         "scopes": {"SS": sorted(scopes)},
         "api_keys": {"SS": [hashlib.sha256(key.encode()).hexdigest()]},
     }
