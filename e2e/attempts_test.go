@@ -97,7 +97,7 @@ func (e enforced) attemptsOnKeys(t *testing.T) []attempt {
 			return none(kms.NewFromConfig(c).Sign(ctx, &kms.SignInput{KeyId: &receipts, Message: []byte("receipt"),
 				MessageType: kmstypes.MessageTypeRaw, SigningAlgorithm: kmstypes.SigningAlgorithmSpecEcdsaSha256}))
 		}},
-		{"see the receipt key's public half", []string{enrol}, func(ctx context.Context, c aws.Config) error {
+		{"see the receipt key's public half", []string{enrol, jwks}, func(ctx context.Context, c aws.Config) error {
 			return none(kms.NewFromConfig(c).GetPublicKey(ctx, &kms.GetPublicKeyInput{KeyId: &receipts}))
 		}},
 	}
