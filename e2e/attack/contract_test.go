@@ -28,7 +28,7 @@ func TestContract(t *testing.T) {
 		name, environment string
 		budget            time.Duration
 	}{
-		{"an owner", "OWNER=1", 200 * time.Second},
+		{"an owner", "OWNER=1", 400 * time.Second},
 		{"nobody", "ANONYMOUS=1", 60 * time.Second},
 	} {
 		t.Run(who.name, func(t *testing.T) {

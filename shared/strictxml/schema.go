@@ -6,6 +6,8 @@ import (
 	"embed"
 	"errors"
 	"io"
+	"iter"
+	"slices"
 	"strings"
 
 	"github.com/jacoelho/xsd"
@@ -57,7 +59,7 @@ func Compile(files embed.FS, folder string) *Schema {
 		if text, err = files.ReadFile(folder + "/" + e.Name()); err != nil {
 			break
 		}
-		sources = append(sources, xsd.Bytes(e.Name(), text))
+		sources = append(sources, xsd.Bytes(e.Name(), modelled(text)))
 		s.declare(text)
 	}
 	if err == nil {
@@ -71,15 +73,8 @@ func Compile(files embed.FS, folder string) *Schema {
 
 // declare notes the elements that a schema declares.
 func (s *Schema) declare(schema []byte) {
-	in, target := NewScanner(bytes.NewReader(schema), Limits{TextBytes: 1 << 20, Attributes: 64, Namespaces: 64, Elements: 10_000}), ""
-	for {
-		t, err := in.Next()
-		if errors.Is(err, io.EOF) && !in.Lost() {
-			return
-		}
-		if err != nil {
-			panic("strictxml: embedded schemas: not well-formed")
-		}
+	target := ""
+	for t := range tokens(schema) {
 		if t.Kind != Start {
 			continue
 		}
@@ -89,6 +84,82 @@ func (s *Schema) declare(schema []byte) {
 		case "element":
 			name := Name{target, string(t.Attribute("name"))}
 			s.names[name] = s.names[name] || len(t.Attribute("maxOccurs")) > 0
+		}
+	}
+}
+
+// modelled writes an empty sequence, which says the same, into each type that is
+// declared without a content model: at a child of such an element the validator
+// loses its way (jacoelho/xsd v0.3.0), though it is only
+// an element that may not stand there.
+func modelled(schema []byte) []byte {
+	type open struct {
+		bare bool // a complexType that has no model yet
+		at   int  // of out, where one may stand: behind the annotation
+	}
+	var out []byte
+	var stack []open
+	for t := range tokens(schema) {
+		switch t.Kind {
+		case Start:
+			out = append(out, t.Raw...)
+			if t.Name.Space == xsdSpace && slices.Contains(models, t.Name.Local) && len(stack) > 0 {
+				stack[len(stack)-1].bare = false
+			}
+			stack = append(stack, open{t.Name == complexType, len(out)})
+			if t.Name == complexType && t.Empty {
+				tag := lexical(t.Raw)
+				out = append(bytes.TrimSuffix(out, []byte("/>")), '>')
+				stack[len(stack)-1].at = len(out)
+				out = append(out, "</"+tag+">"...)
+			}
+		case End:
+			out = append(out, t.Raw...)
+			here := stack[len(stack)-1]
+			stack = stack[:len(stack)-1]
+			if here.bare {
+				// The End of an empty-element tag has no text; the one written above has.
+				tag := lexical(out[bytes.LastIndexByte(out, '<')+1:])
+				out = slices.Insert(out, here.at, []byte("<"+strings.TrimSuffix(tag, complexType.Local)+"sequence/>")...)
+			}
+			if t.Name == (Name{xsdSpace, "annotation"}) && len(stack) > 0 {
+				stack[len(stack)-1].at = len(out)
+			}
+		default:
+			out = append(out, t.Raw...)
+		}
+	}
+	return out
+}
+
+const xsdSpace = "http://www.w3.org/2001/XMLSchema"
+
+var (
+	complexType = Name{xsdSpace, "complexType"}
+	models      = []string{"sequence", "choice", "all", "group", "simpleContent", "complexContent"}
+)
+
+// lexical is the name in a tag, prefix included.
+func lexical(tag []byte) string {
+	tag = bytes.TrimLeft(tag, "</")
+	return string(tag[:bytes.IndexAny(tag, Whitespace+"/>")])
+}
+
+// tokens is what a schema consists of.
+func tokens(schema []byte) iter.Seq[*Token] {
+	return func(yield func(*Token) bool) {
+		in := NewScanner(bytes.NewReader(schema), Limits{TextBytes: 1 << 20, Attributes: 64, Namespaces: 64, Elements: 10_000})
+		for {
+			t, err := in.Next()
+			if errors.Is(err, io.EOF) && !in.Lost() {
+				return
+			}
+			if err != nil {
+				panic("strictxml: embedded schemas: not well-formed")
+			}
+			if !yield(t) {
+				return
+			}
 		}
 	}
 }

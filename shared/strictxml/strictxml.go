@@ -134,14 +134,9 @@ func validate[C Collector](f Format, open Open, limits Limits, lenient bool, col
 		return none, nil, err
 	}
 	if first.skipped && len(found) > 0 || err != nil {
-		// Places are counted in what the validator has seen. And behind an abstract
-		// type without xsi:type it may lose its way, but not before the first complaint.
-		for _, most := range []int{maxItems, 1} {
-			all := newStream(f, open, limits, lenient, collect(lenient))
-			if found, err = all.validate(most); !errors.Is(err, errNoVerdict) {
-				break
-			}
-		}
+		// Places are counted in what the validator has seen.
+		all := newStream(f, open, limits, lenient, collect(lenient))
+		found, err = all.validate(maxItems)
 		if err == nil && len(found) == 0 {
 			err = errNoVerdict
 		}

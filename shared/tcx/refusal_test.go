@@ -42,6 +42,8 @@ func TestInvalid(t *testing.T) {
 		{"attribute of no schema", strings.Replace(point(at, ""), `<Track>`, `<Track secret="1">`, 1), []fault.Item{item(inLap+"/Track/0", strictxml.RuleAttribute)}},
 		{"text between elements", recorded(`secret`), []fault.Item{item(inLap, strictxml.RuleText)}},
 		{"xsi:type of no schema", point(at, `<HeartRateBpm xsi:type="Secret_t"><Value>1</Value></HeartRateBpm>`), []fault.Item{item(inPoint+"/HeartRateBpm", strictxml.RuleType)}},
+		{"in an element that holds nothing", workout(`<Duration xsi:type="UserInitiated_t"><Secret/></Duration>`), []fault.Item{item("/TrainingCenterDatabase/Workouts/Workout/0/Step/0/Duration", strictxml.RuleElement)}},
+		{"xsi:type missing from what then holds nothing", workout(`<Duration><Secret/></Duration>`), []fault.Item{item("/TrainingCenterDatabase/Workouts/Workout/0/Step/0/Duration", strictxml.RuleType), item("/TrainingCenterDatabase/Workouts/Workout/0/Step/0/Duration", strictxml.RuleElement)}},
 		{"xsi:type missing", strings.Replace(point(at, ""), closing, `<Author><Name>a</Name></Author>`+closing, 1), []fault.Item{item("/TrainingCenterDatabase/Author", strictxml.RuleType)}},
 		{"xsi:type hinted at", strings.Replace(point(at, ""), `<Track>`, `<Track xsi:schemaLocation="urn:vendor v.xsd" xsi:type="v:Secret">`, 1), []fault.Item{item(inLap+"/Track/0", strictxml.RuleType)}},
 		{"xsi:nil", point(at, `<AltitudeMeters xsi:nil="true"/>`), []fault.Item{item(inPoint+"/AltitudeMeters", strictxml.RuleNil)}},
@@ -70,6 +72,11 @@ func TestInvalid(t *testing.T) {
 			require.Equal(t, c.want, fault.ItemsOf(err), "%s: %s", c.name, form)
 		}
 	}
+}
+
+func workout(duration string) string {
+	return strings.Replace(point("2026-05-04T05:25:00Z", ""), closing, `<Workouts><Workout Sport="Running"><Name>a</Name><Step xsi:type="Step_t"><StepId>1</StepId>`+duration+
+		`<Intensity>Active</Intensity><Target xsi:type="None_t"/></Step></Workout></Workouts>`+closing, 1)
 }
 
 // A refusal lists no more than twenty places, and the rest is still read: what
