@@ -126,7 +126,7 @@ func TestWithoutAuditEvents(t *testing.T) {
 	require.Len(t, before, 2)
 
 	blind := map[string]string{}
-	for _, function := range []string{"IngestFunction", "ReadingsFunction", "EnrolFunction"} {
+	for _, function := range []string{"IngestFunction", "ReadingsFunction", "EnrolFunction", "SharingFunction"} {
 		blind[function] = copyOf(t, s, function, map[string]string{"AUDIT_EVENTS_TABLE": s.Output(t, "AuditEventsTable") + "-gone"})
 	}
 	unavailable := func(c call) {
