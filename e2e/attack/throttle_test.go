@@ -113,7 +113,7 @@ func letIn(t *testing.T, s *stack.Stack, client, key string) {
 	text := func(v string) types.AttributeValue { return &types.AttributeValueMemberS{Value: v} }
 	name := map[string]types.AttributeValue{"id": text("app#" + client), "document": text("app")}
 	_, err := db.PutItem(t.Context(), &dynamodb.PutItemInput{TableName: table, Item: map[string]types.AttributeValue{
-		"id": name["id"], "document": name["document"], "state": text("active"),
+		"id": name["id"], "document": name["document"], "state": text("active"), "kind": text("own"),
 		"scopes":   &types.AttributeValueMemberSS{Value: []string{"fitvault/sharing.manage"}},
 		"api_keys": &types.AttributeValueMemberSS{Value: []string{hex.EncodeToString(digest[:])}}}})
 	require.NoError(t, err)
