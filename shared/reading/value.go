@@ -121,6 +121,10 @@ func Canonical(literal string) (string, error) {
 	s, negative := strings.CutPrefix(literal, "-")
 	mantissa, exponent := s, 0
 	if i := strings.IndexAny(s, "eE"); i >= 0 {
+		// Atoi stops where a number is out of range, and looks at nothing behind that.
+		if unsigned := strings.TrimLeft(s[i+1:min(i+2, len(s))], "+-") + s[min(i+2, len(s)):]; unsigned == "" || !digits(unsigned) {
+			return "", ErrNumber
+		}
 		e, err := strconv.Atoi(s[i+1:])
 		if err != nil && !errors.Is(err, strconv.ErrRange) {
 			return "", ErrNumber
