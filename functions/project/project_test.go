@@ -352,7 +352,12 @@ func TestDaysThatTakeMemory(t *testing.T) {
 		w.send(t, w.Ben, point("a", "2026-05-04T10:00:00Z", "60"))
 		maxDayBytes = 2*len(w.blocks.Of(w.Ada.String())[0].Blob) - 10
 		unwrapped := 0
-		w.keys.KMS.Hook = func(call string) error { unwrapped++; return nil }
+		w.keys.KMS.Hook = func(call string) error {
+			if call == "unwrap" {
+				unwrapped++
+			}
+			return nil
+		}
 		require.Empty(t, w.deliver(t, record(1, w.Ada.String(), "2026-05-04#a")))
 		require.Equal(t, 1, unwrapped, "only what sealing needs: nothing was opened")
 		require.Len(t, w.failures.ids(), 1)
