@@ -8,9 +8,6 @@ import (
 	"slices"
 	"time"
 
-	jsonv2 "github.com/go-json-experiment/json"
-	"github.com/go-json-experiment/json/jsontext"
-
 	"fitvault/shared/access"
 	"fitvault/shared/auditlog"
 	"fitvault/shared/edge"
@@ -80,7 +77,7 @@ func (b *binary) UnmarshalText(text []byte) (err error) {
 // once more is answered the same as long as the tracker is new.
 func (h handler) register(w http.ResponseWriter, r *http.Request, c *edge.Call) error {
 	var in registration
-	if err := decode(c.Body(), &in); err != nil {
+	if err := edge.DecodeJSON(c.Body(), &in); err != nil {
 		return err
 	}
 	d, err := in.device()
@@ -139,7 +136,7 @@ func (h handler) begin(w http.ResponseWriter, r *http.Request, c *edge.Call) err
 			Signature binary `json:"signature"`
 		} `json:"reset"`
 	}
-	if err := decode(c.Body(), &in); err != nil {
+	if err := edge.DecodeJSON(c.Body(), &in); err != nil {
 		return err
 	}
 	asked := pairing.Request{}
@@ -187,7 +184,7 @@ func (h handler) confirm(w http.ResponseWriter, r *http.Request, c *edge.Call) e
 	var in struct {
 		Signature binary `json:"signature"`
 	}
-	if err := decode(c.Body(), &in); err != nil {
+	if err := edge.DecodeJSON(c.Body(), &in); err != nil {
 		return err
 	}
 	name, err := pairing.ParseID(c.Param("id"))
@@ -248,7 +245,7 @@ func (h handler) change(w http.ResponseWriter, r *http.Request, c *edge.Call) er
 		Name  *string       `json:"name"`
 		State *access.State `json:"state"`
 	}
-	if err := decode(c.Body(), &in); err != nil {
+	if err := edge.DecodeJSON(c.Body(), &in); err != nil {
 		return err
 	}
 	id, tracker, err := own(c)
@@ -304,20 +301,6 @@ func (h handler) unpair(w http.ResponseWriter, r *http.Request, c *edge.Call) er
 		return gone()
 	}
 	w.WriteHeader(http.StatusNoContent)
-	return nil
-}
-
-// decode reads one JSON object with members that are known, each once.
-func decode(body []byte, in any) error {
-	if !jsontext.Value(body).IsValid() {
-		return fault.New(fault.BadRequest, "body is not JSON")
-	}
-	if jsontext.Value(body).Kind() != '{' {
-		return fault.New(fault.Invalid, "body is not an object")
-	}
-	if err := jsonv2.Unmarshal(body, in, jsonv2.RejectUnknownMembers(true)); err != nil {
-		return fault.New(fault.Invalid, "body does not have the members asked for")
-	}
 	return nil
 }
 

@@ -441,7 +441,7 @@ func FuzzDecode(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, body []byte) {
 		var in registration
-		if err := decode(body, &in); err != nil {
+		if err := edge.DecodeJSON(body, &in); err != nil {
 			require.Contains(t, []fault.Kind{fault.BadRequest, fault.Invalid}, fault.KindOf(err))
 			return
 		}
