@@ -75,6 +75,11 @@ for media, document in DOCUMENTS.items():
 schemathesis.openapi.media_type(
     "application/json+gzip", strategies.uuids().map(lambda u: gzip.compress((POINT % u).encode(), mtime=0))
 )
+# What looks like a JWE; real ones are tried in e2e/sealed.
+schemathesis.openapi.media_type(
+    "application/jose",
+    strategies.from_regex(r"[A-Za-z0-9_-]{1,40}(\.[A-Za-z0-9_-]{0,40}){4}", fullmatch=True).map(str.encode),
+)
 
 
 @schemathesis.hook
@@ -84,7 +89,9 @@ def filter_failure(
     """Whether a failure counts. README.md lists these exceptions with their reasons; each is as narrow as it can be."""
     problem = response.json().get("type", "").rsplit("/", 1)[-1] if response.status_code >= 400 else ""
     if type(failure).__name__ == "UnsupportedMethodResponse":
-        return problem != "not-found"
+        return not (
+            problem == "not-found" or (problem == "bad-request" and case.operation.path.endswith("/recordings/sealed"))
+        )
     if type(failure).__name__ != "RejectedPositiveData":
         return True
     query, route = case.query or {}, case.operation.label
