@@ -6,12 +6,14 @@ package access
 
 import (
 	"embed"
+	"iter"
 	"maps"
 	"slices"
 	"strings"
 	"time"
 
 	"github.com/cedar-policy/cedar-go"
+	publicast "github.com/cedar-policy/cedar-go/ast"
 	"github.com/cedar-policy/cedar-go/x/exp/ast"
 
 	"fitvault/shared/fault"
@@ -129,11 +131,7 @@ func (d Decision) Restrict(asked map[reading.Type]bool) (map[reading.Type]bool, 
 // A denial is NotFound for anybody but the owner, whatever the reason, so that
 // nobody learns which accounts exist.
 func Decide(q Question) Decision {
-	named, ok := policies[q.Action]
-	if !ok {
-		named = cedar.NewPolicySet()
-	}
-	return decide(named, q)
+	return decide(policies[q.Action], q)
 }
 
 func decide(policies cedar.PolicyIterator, q Question) Decision {
@@ -177,7 +175,7 @@ type candidate struct {
 }
 
 // ask puts every candidate: what any of them permits is permitted.
-func (q Question) ask(policies cedar.PolicyIterator, entities cedar.EntityMap, request cedar.Request) Decision {
+func (q Question) ask(policies cedar.PolicyIterator, entities *pair, request cedar.Request) Decision {
 	var all Decision
 	for _, c := range q.candidates(request) {
 		d := answer(policies, entities, c.request)
@@ -194,12 +192,16 @@ func (q Question) ask(policies cedar.PolicyIterator, entities cedar.EntityMap, r
 func (q Question) candidates(request cedar.Request) (all []candidate) {
 	theApp, authorised := q.Owner.Apps[q.Principal.Client]
 	bounded := q.App != OwnApp
-	app := cedar.RecordMap{"kind": cedar.String(q.App)}
-	if bounded && authorised {
-		app["permit"] = cedar.NewRecord(theApp.terms())
+	app := ownApp
+	if bounded {
+		terms := cedar.RecordMap{"kind": cedar.String(q.App)}
+		if authorised {
+			terms["permit"] = cedar.NewRecord(theApp.terms())
+		}
+		app = cedar.NewRecord(terms)
 	}
 	add := func(bounded bool, types []reading.Type, grant cedar.RecordMap) {
-		context := cedar.RecordMap{"now": cedar.Long(q.Now.Unix()), "types": typeSet(types), "app": cedar.NewRecord(app)}
+		context := cedar.RecordMap{"now": cedar.Long(q.Now.Unix()), "types": typeSet(types), "app": app}
 		if grant != nil {
 			context["grant"] = cedar.NewRecord(grant)
 		}
@@ -232,17 +234,21 @@ func (q Question) candidates(request cedar.Request) (all []candidate) {
 	return all
 }
 
+var ownApp = cedar.NewRecord(cedar.RecordMap{"kind": cedar.String(OwnApp)})
+
 // termsFor is a grant that a principal has himself or as a member; nil of others.
 func (g Grant) termsFor(p Principal) cedar.RecordMap {
-	terms := g.terms()
+	as, who := cedar.String(""), cedar.EntityUID{}
 	switch name, organisation := strings.CutPrefix(g.To, OrganisationPrefix); {
 	case organisation && slices.Contains(p.Organisations, name):
-		terms["organisation"] = cedar.NewEntityUID("Organisation", cedar.String(name))
+		as, who = "organisation", cedar.NewEntityUID("Organisation", cedar.String(name))
 	case !organisation && g.To != "" && g.To == p.User.String():
-		terms["person"] = cedar.NewEntityUID("User", cedar.String(g.To))
+		as, who = "person", cedar.NewEntityUID("User", cedar.String(g.To))
 	default:
 		return nil
 	}
+	terms := g.terms()
+	terms[as] = who
 	return terms
 }
 
@@ -292,19 +298,31 @@ func typeSet(types []reading.Type) cedar.Set {
 	return cedar.NewSet(values...)
 }
 
+// pair is all that a question is about: who asks, and what for.
+type pair struct{ principal, resource cedar.Entity }
+
+func (p *pair) Get(uid cedar.EntityUID) (cedar.Entity, bool) {
+	switch uid {
+	case p.principal.UID:
+		return p.principal, true
+	case p.resource.UID:
+		return p.resource, true
+	}
+	return cedar.Entity{}, false
+}
+
 // terms puts who asks about what into the terms of policies/schema.cedarschema.
-func (q Question) terms() (cedar.EntityMap, cedar.Request) {
-	p := q.Principal
-	newcomer := cedar.NewEntityUID("Newcomer", cedar.String(IdentityKey(p.Issuer, p.Subject)))
-	principal := cedar.Entity{UID: newcomer}
-	entities := cedar.EntityMap{}
-	switch {
+func (q Question) terms() (*pair, cedar.Request) {
+	p, owner := q.Principal, q.Owner
+	identity := func() cedar.String { return cedar.String(IdentityKey(p.Issuer, p.Subject)) } // a hash: only where it is asked for
+	var about pair
+	switch principal := &about.principal; {
 	case p.Staff:
 		var roles []cedar.Value
 		for _, r := range p.Roles {
 			roles = append(roles, cedar.String(r))
 		}
-		principal.UID = cedar.NewEntityUID("Staff", newcomer.ID)
+		principal.UID = cedar.NewEntityUID("Staff", identity())
 		principal.Attributes = cedar.NewRecord(cedar.RecordMap{"roles": cedar.NewSet(roles...)})
 	case p.System:
 		principal.UID = cedar.NewEntityUID("System", cedar.String(p.Client))
@@ -315,15 +333,12 @@ func (q Question) terms() (cedar.EntityMap, cedar.Request) {
 			organisations = append(organisations, cedar.NewEntityUID("Organisation", cedar.String(name)))
 		}
 		principal.Parents = cedar.NewEntityUIDSet(organisations...)
+	default:
+		principal.UID = cedar.NewEntityUID("Newcomer", identity())
 	}
-	owner := q.Owner
-	resource := cedar.Entity{
-		UID:        cedar.NewEntityUID("Vacancy", newcomer.ID),
-		Attributes: cedar.NewRecord(cedar.RecordMap{"seeker": newcomer}),
-	}
-	switch {
+	switch resource := &about.resource; {
 	case p.Staff:
-		resource = cedar.Entity{UID: cedar.NewEntityUID("Service", "fitvault")}
+		resource.UID = cedar.NewEntityUID("Service", "fitvault")
 	case !owner.User.IsZero():
 		var given []cedar.Value
 		for purpose := range owner.Consents {
@@ -332,26 +347,27 @@ func (q Question) terms() (cedar.EntityMap, cedar.Request) {
 			}
 		}
 		id := cedar.String(owner.User.String())
-		resource = cedar.Entity{
-			UID: cedar.NewEntityUID("Account", id),
-			Attributes: cedar.NewRecord(cedar.RecordMap{
-				"owner":    cedar.NewEntityUID("User", id),
-				"state":    cedar.String(owner.State),
-				"consents": cedar.NewSet(given...),
-			}),
-		}
+		resource.UID = cedar.NewEntityUID("Account", id)
+		resource.Attributes = cedar.NewRecord(cedar.RecordMap{
+			"owner":    cedar.NewEntityUID("User", id),
+			"state":    cedar.String(owner.State),
+			"consents": cedar.NewSet(given...),
+		})
+	default:
+		seeker := cedar.NewEntityUID("Newcomer", identity())
+		resource.UID = cedar.NewEntityUID("Vacancy", seeker.ID)
+		resource.Attributes = cedar.NewRecord(cedar.RecordMap{"seeker": seeker})
 	}
-	entities[principal.UID], entities[resource.UID] = principal, resource
-	return entities, cedar.Request{
-		Principal: principal.UID,
+	return &about, cedar.Request{
+		Principal: about.principal.UID,
 		Action:    cedar.NewEntityUID("Action", cedar.String(q.Action)),
-		Resource:  resource.UID,
+		Resource:  about.resource.UID,
 	}
 }
 
 // answer evaluates the policies. Cedar goes on past a policy that fails; here
 // one failure denies, because what it would have said is not known.
-func answer(policies cedar.PolicyIterator, entities cedar.EntityMap, request cedar.Request) Decision {
+func answer(policies cedar.PolicyIterator, entities cedar.EntityGetter, request cedar.Request) Decision {
 	allowed, diagnostic := cedar.Authorize(policies, entities, request)
 	if len(diagnostic.Errors) > 0 {
 		return Decision{Error: true}
@@ -374,14 +390,34 @@ var policyFiles embed.FS
 // and Cedar would look at each of them. An action that none names is denied.
 var policies = byAction(load())
 
-func byAction(all *cedar.PolicySet) map[Action]*cedar.PolicySet {
-	sets := map[Action]*cedar.PolicySet{}
-	for _, action := range Actions {
-		sets[action] = cedar.NewPolicySet()
+// list is policies in the order of their ids.
+type list []named
+
+type named struct {
+	id     cedar.PolicyID
+	policy *cedar.Policy
+}
+
+func (l list) All() iter.Seq2[cedar.PolicyID, *cedar.Policy] {
+	return func(yield func(cedar.PolicyID, *cedar.Policy) bool) {
+		for _, n := range l {
+			if !yield(n.id, n.policy) {
+				return
+			}
+		}
 	}
-	for id, policy := range all.All() {
+}
+
+// byAction sorts policies by the actions that their heads name. Each names only
+// that one then, which Cedar compares at less cost than it looks it up in a set.
+func byAction(all *cedar.PolicySet) map[Action]list {
+	sets := map[Action]list{}
+	for _, id := range slices.Sorted(maps.Keys(maps.Collect(all.All()))) {
+		policy := all.Get(id)
 		for _, action := range actionsOf(policy) {
-			sets[action].Add(id, policy)
+			narrowed := *(*ast.Policy)(policy.AST())
+			narrowed.Action = ast.ScopeTypeEq{Entity: cedar.NewEntityUID("Action", cedar.String(action))}
+			sets[action] = append(sets[action], named{id, cedar.NewPolicyFromAST((*publicast.Policy)(&narrowed))})
 		}
 	}
 	return sets

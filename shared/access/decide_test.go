@@ -224,7 +224,8 @@ func unneeded(q Question, attribute string) bool {
 func TestRemovedAttributesDeny(t *testing.T) {
 	removed := 0
 	for _, q := range permitted(t) {
-		entities, request := q.terms()
+		about, request := q.terms()
+		entities := mapped(about)
 		for _, c := range q.candidates(request) {
 			require.True(t, answer(policies[q.Action], entities, c.request).Allowed)
 			check := func(attribute string, entities cedar.EntityMap, request cedar.Request) {
@@ -260,6 +261,10 @@ func TestRemovedAttributesDeny(t *testing.T) {
 		}
 	}
 	require.Greater(t, removed, 300)
+}
+
+func mapped(about *pair) cedar.EntityMap {
+	return cedar.EntityMap{about.principal.UID: about.principal, about.resource.UID: about.resource}
 }
 
 func policySet(t *testing.T, text string) *cedar.PolicySet {
@@ -335,8 +340,8 @@ func TestSchema(t *testing.T) {
 		}
 	}
 	for _, q := range questions {
-		entities, request := q.terms()
-		require.NoError(t, v.Entities(entities))
+		about, request := q.terms()
+		require.NoError(t, v.Entities(mapped(about)))
 		for _, c := range q.candidates(request) {
 			require.NoError(t, v.Request(c.request))
 		}

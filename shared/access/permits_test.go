@@ -219,19 +219,3 @@ func TestNewPermit(t *testing.T) {
 		require.False(t, ValidOrganisation(s))
 	}
 }
-
-func BenchmarkDecide(b *testing.B) {
-	for name, q := range map[string]Question{
-		"owner": ask(Principal{User: user(b, 1), Client: "own"}, ReadingsRead, sharing(b)),
-		"grant": ask(Principal{User: user(b, 2), Client: "own"}, ReadingsRead, sharing(b)),
-		"app":   {Principal: Principal{User: user(b, 1), Client: "third"}, App: ThirdPartyApp, Action: ReadingsRead, Owner: sharing(b), Now: today},
-	} {
-		b.Run(name, func(b *testing.B) {
-			for b.Loop() {
-				if !Decide(q).Allowed {
-					b.Fatal("denied")
-				}
-			}
-		})
-	}
-}

@@ -161,6 +161,7 @@ type Guard struct {
 	routes map[string]*route // by method, space, resource
 	people pool
 	staff  pool
+	hints  hints
 }
 
 var templateParameter = regexp.MustCompile(`\{([^}]*)\}`)

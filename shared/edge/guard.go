@@ -85,6 +85,9 @@ func (c *Call) authorize(ctx context.Context, h headers, parameters map[string]s
 	if !p.System {
 		keys.Issuer, keys.Subject, keys.Session = p.Issuer, p.Subject, access.SessionName(p.Session)
 	}
+	if me && !p.System && !p.Staff {
+		keys.User = c.guard.hints.of(p.Issuer, p.Subject)
+	}
 	documents, err := c.read(ctx, keys)
 	if err != nil {
 		return err
@@ -112,7 +115,11 @@ func (c *Call) authorize(ctx context.Context, h headers, parameters map[string]s
 	if !me && notAnID != nil {
 		return notAnID
 	}
-	if me && !p.User.IsZero() {
+	if me && p.User != keys.User { // the hint was wrong, or there was none
+		c.guard.hints.set(p.Issuer, p.Subject, p.User)
+		documents.Owner = nil
+	}
+	if me && p.User != keys.User && !p.User.IsZero() {
 		if documents, err = c.read(ctx, access.Keys{User: p.User}); err != nil {
 			return err
 		}

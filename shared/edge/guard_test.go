@@ -263,6 +263,31 @@ func TestTheDocumentsAreReadInEveryCase(t *testing.T) {
 	require.Equal(t, answers[0], answers[1])
 }
 
+// From the second request on one read has all; who an identity is, is the caller's
+// document's to say each time.
+func TestRequestsAboutMeAreReadInOneGo(t *testing.T) {
+	w := newWorld(t)
+	reads := func(e events.APIGatewayProxyRequest, user access.UserID) int {
+		w.Accounts.Reads = nil
+		require.Equal(t, user, w.allowed(t, e).Owner.User)
+		return len(w.Accounts.Reads)
+	}
+	ben := w.Event("ben", "GET", readings, map[string]string{"user": "me"})
+	require.Equal(t, 2, reads(w.get(), w.Ada))
+	require.Equal(t, 1, reads(w.get(), w.Ada))
+	require.Equal(t, 2, reads(ben, w.Ben))
+	require.Equal(t, 1, reads(w.get(), w.Ada))
+
+	w.Accounts.PutCaller(edgetest.Issuer, "ada", access.Caller{User: w.Ben})
+	require.Equal(t, 2, reads(w.get(), w.Ben), "what the identity led to before counts for nothing")
+	require.Equal(t, 1, reads(w.get(), w.Ben))
+
+	w.Accounts.Delete(access.IdentityKey(edgetest.Issuer, "ada"))
+	w.refused(t, w.get(), fault.ConsentRequired)
+	require.Equal(t, access.IdentityKey(edgetest.Issuer, "ada"), w.lastEvent(t).Caller)
+	require.Empty(t, w.lastEvent(t).Owner)
+}
+
 // Whoever may invoke the function itself can put anything into the event.
 func TestDirectInvocation(t *testing.T) {
 	w := newWorld(t)
