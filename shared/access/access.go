@@ -238,7 +238,8 @@ var ownApp = cedar.NewRecord(cedar.RecordMap{"kind": cedar.String(OwnApp)})
 
 // termsFor is a grant that a principal has himself or as a member; nil of others.
 func (g Grant) termsFor(p Principal) cedar.RecordMap {
-	as, who := cedar.String(""), cedar.EntityUID{}
+	var as cedar.String
+	var who cedar.EntityUID
 	switch name, organisation := strings.CutPrefix(g.To, OrganisationPrefix); {
 	case organisation && slices.Contains(p.Organisations, name):
 		as, who = "organisation", cedar.NewEntityUID("Organisation", cedar.String(name))
