@@ -283,6 +283,36 @@ func TestRefused(t *testing.T) {
 	})
 }
 
+// TestTrackersTellNothing: nobody learns of a tracker whose code he has not, whether
+// there is one, is new or somebody's, is lost, or has been tried too often.
+func TestTrackersTellNothing(t *testing.T) {
+	w := open(t)
+	ada, ben := w.Newcomer(t), w.Newcomer(t)
+	fresh, tried, paired, lost := w.made(t), w.made(t), w.made(t), w.made(t)
+	none, err := tracker.New("acme-"+hex.EncodeToString([]byte(rand.Text())[:12]), deployment, w.root, time.Now, rand.Reader)
+	require.NoError(t, err)
+	pair(t, ada, paired)
+	pair(t, ada, lost)
+	require.Equal(t, 200, ada.Do(t, http.MethodPatch, "/users/me/devices/"+lost.ID, []byte(`{"state":"lost"}`), "Content-Type", "application/json").Status)
+	wrong := func(tr *tracker.Tracker) []byte {
+		var in map[string]any
+		require.NoError(t, json.Unmarshal(asked(t, tr), &in))
+		in["code"] = strings.Repeat("a", 26)
+		text, err := json.Marshal(in)
+		require.NoError(t, err)
+		return text
+	}
+	for range pairing.Tries {
+		post(t, ben, "/pairings", wrong(tried)).RequireProblem(t, fault.NotFound)
+	}
+	requests := map[string]func() stack.Answer{}
+	for name, body := range map[string][]byte{"none": asked(t, none), "wrong code": wrong(fresh), "too often": asked(t, tried),
+		"somebody's": asked(t, paired), "lost": asked(t, lost)} {
+		requests[name] = func() stack.Answer { return post(t, ben, "/pairings", body) }
+	}
+	stack.RequireAlike(t, stack.Tries/len(requests), "none", requests)
+}
+
 // TestUnpairedAtOnce: what starts after the answer is refused, under 16 clients.
 func TestUnpairedAtOnce(t *testing.T) {
 	w := open(t)

@@ -10,7 +10,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
-	"os"
 	"slices"
 	"strings"
 	"sync"
@@ -283,44 +282,35 @@ func TestCodesTellNothing(t *testing.T) {
 	send(t, owner, http.MethodDelete, "/users/me/grants/"+id, "", 204, nil)
 	codes := map[string]string{"none": strings.Repeat("a", 42), "no form": "x", "long": strings.Repeat("Z", 64), "wrong": wrong, "used": used, "withdrawn": withdrawn}
 
-	try := func(code string) (stack.Answer, time.Duration) {
-		begin := time.Now()
-		a := other.Do(t, http.MethodPost, "/invitations/"+code+"/accept", []byte("{}"), "Content-Type", "application/json")
-		return a, time.Since(begin)
-	}
-	form := func(a stack.Answer) string {
-		id := a.RequireProblem(t, fault.NotFound)
-		var names []string
-		for name, values := range a.Header {
-			if name != "Date" {
-				names = append(names, fmt.Sprint(name, len(strings.Join(values, ""))))
-			}
-		}
-		slices.Sort(names)
-		return fmt.Sprint(a.Status, strings.ReplaceAll(string(a.Body), id, ""), len(a.Body), names)
-	}
-	first, _ := try(codes["none"])
+	requests := map[string]func() stack.Answer{}
 	for name, code := range codes {
-		a, _ := try(code)
-		require.Equal(t, form(first), form(a), name)
-	}
-	if os.Getenv("ATTACK") != "whole" {
-		t.Skip("the times of 1,000 tries are part of make attack")
-	}
-	const tries = 250 // of each of four: interleaved, so that the machine's moods are everybody's
-	times := map[string][]time.Duration{}
-	for range tries {
-		for _, name := range []string{"none", "no form", "wrong", "used"} {
-			_, took := try(codes[name])
-			times[name] = append(times[name], took)
+		requests[name] = func() stack.Answer {
+			return other.Do(t, http.MethodPost, "/invitations/"+code+"/accept", []byte("{}"), "Content-Type", "application/json")
 		}
 	}
-	median := func(all []time.Duration) time.Duration { slices.Sort(all); return all[len(all)/2] }
-	base := median(times["none"])
-	spread := times["none"][len(times["none"])*3/4] - times["none"][len(times["none"])/4]
-	for name, all := range times {
-		difference := median(all) - base
-		t.Logf("%s: median %v, %v from that of no invitation, whose middle half spreads over %v", name, median(all), difference, spread)
-		require.Less(t, difference.Abs(), max(spread, base/2), name)
+	stack.RequireAlike(t, stack.Tries/len(requests), "none", requests)
+}
+
+// TestPersonsTellNothing: nobody learns of an account that he may not see, whether there
+// is one, in what state it is, and whether it shares with others.
+func TestPersonsTellNothing(t *testing.T) {
+	s := stack.Open(t)
+	stranger, shares, silent, withdrawn := s.Newcomer(t), sharer(t, s), s.Newcomer(t), s.Newcomer(t)
+	granted(t, s, shares)
+	consent(t, s, withdrawn, "collection", false)
+	nobody := strings.ToLower(rand.Text()) // 26 letters and digits of base32
+	accounts := map[string]string{"nobody": nobody[:25] + "a", "no form": "x", "shares": shares.ID, "shares nothing": silent.ID, "withdrawn": withdrawn.ID}
+	for _, path := range []string{"/readings", "/recordings/" + strings.Repeat("a", 26), "/days?type=omh:step-count&from=2026-05-04&to=2026-05-04", "/grants", "/devices", "/consents/collection"} {
+		t.Run(path, func(t *testing.T) {
+			requests := map[string]func() stack.Answer{}
+			for name, id := range accounts {
+				requests[name] = func() stack.Answer { return stranger.Do(t, http.MethodGet, "/users/"+id+path, nil) }
+			}
+			tries := stack.Tries / len(requests)
+			if path != "/readings" { // the times of one stand for all: what differs comes after the decision
+				tries = 0
+			}
+			stack.RequireAlike(t, tries, "nobody", requests)
+		})
 	}
 }

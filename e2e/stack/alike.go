@@ -1,0 +1,65 @@
+package stack
+
+import (
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"fitvault/shared/fault"
+)
+
+// Tries is how often RequireAlike sends each request in full (make attack).
+const Tries = 1000
+
+// RequireAlike requires that requests are refused with the same NotFound: status,
+// headers, body and sizes. In full their times must be the same within the noise,
+// too: sent in turns, so that the machine's moods are everybody's, their medians
+// may differ by half of what the middle half of the first one's spreads over.
+// The first is what the others are held against. With no tries times are not looked at.
+func RequireAlike(t *testing.T, tries int, first string, requests map[string]func() Answer) {
+	t.Helper()
+	form := func(a Answer) string {
+		id := a.RequireProblem(t, fault.NotFound)
+		var names []string
+		for name, values := range a.Header {
+			if name != "Date" {
+				names = append(names, fmt.Sprint(name, len(strings.Join(values, ""))))
+			}
+		}
+		slices.Sort(names)
+		return fmt.Sprint(a.Status, strings.ReplaceAll(string(a.Body), id, ""), len(a.Body), names)
+	}
+	want := form(requests[first]())
+	for name, send := range requests {
+		require.Equal(t, want, form(send()), name)
+	}
+	if tries == 0 {
+		return
+	}
+	if os.Getenv("ATTACK") != "whole" {
+		t.Skip("the times of 1,000 tries are part of make attack")
+	}
+	times := map[string][]time.Duration{}
+	for range tries {
+		for name, send := range requests {
+			began := time.Now()
+			send()
+			times[name] = append(times[name], time.Since(began))
+		}
+	}
+	quarter := func(name string, n int) time.Duration { return times[name][len(times[name])*n/4] }
+	for name := range times {
+		slices.Sort(times[name])
+	}
+	noise := quarter(first, 3) - quarter(first, 1)
+	for name := range times {
+		difference := quarter(name, 2) - quarter(first, 2)
+		t.Logf("%s: median %v, %v from that of %s, whose middle half spreads over %v", name, quarter(name, 2), difference, first, noise)
+		require.Less(t, difference.Abs(), noise/2, name)
+	}
+}
