@@ -30,16 +30,10 @@ const clients = 16
 
 func text(s string) types.AttributeValue { return &types.AttributeValueMemberS{Value: s} }
 
-// consent writes what an owner says on a purpose, with the operator's power.
-func consent(t *testing.T, s *stack.Stack, p *stack.Person, purpose string, given bool) {
+// consent says what an owner says on a purpose.
+func consent(t *testing.T, p *stack.Person, purpose string, given bool) {
 	t.Helper()
-	_, err := dynamodb.NewFromConfig(s.AWS()).UpdateItem(t.Context(), &dynamodb.UpdateItemInput{TableName: aws.String(s.Output(t, "AccountsTable")),
-		Key:              map[string]types.AttributeValue{"id": text("user#" + p.ID), "document": text("owner")},
-		UpdateExpression: aws.String("SET consents.#p = :c"), ExpressionAttributeNames: map[string]string{"#p": purpose},
-		ExpressionAttributeValues: map[string]types.AttributeValue{":c": &types.AttributeValueMemberM{Value: map[string]types.AttributeValue{
-			"version": text("1"), "given": &types.AttributeValueMemberBOOL{Value: given},
-			"time": &types.AttributeValueMemberN{Value: fmt.Sprint(time.Now().UnixNano())}}}}})
-	require.NoError(t, err)
+	send(t, p, http.MethodPut, "/users/me/consents/"+purpose, fmt.Sprintf(`{"version":"1","given":%t}`, given), 200, nil)
 }
 
 // register makes an app of a kind, with the API key of the client partner, which the gateway knows.
@@ -59,7 +53,7 @@ func register(t *testing.T, s *stack.Stack, kind string, scopes ...string) strin
 func sharer(t *testing.T, s *stack.Stack) *stack.Person {
 	t.Helper()
 	p := s.Newcomer(t)
-	consent(t, s, p, "sharing", true)
+	consent(t, p, "sharing", true)
 	point := func(name, value string) string {
 		return `{"header":{"id":"` + strings.ToLower(rand.Text()) + `","creation_date_time":"2026-05-04T08:00:00Z","schema_id":{"namespace":"omh","name":"` + name + `","version":"2.0"}},` +
 			`"body":{` + value + `,"effective_time_frame":{"time_interval":{"start_date_time":"2026-05-04T00:00:00Z","end_date_time":"2026-05-04T07:00:00Z"}}}}`
@@ -130,7 +124,7 @@ func TestCaregiver(t *testing.T) {
 	send(t, owner, http.MethodGet, "/users/me/grants", "", 200, &lists)
 	require.Equal(t, []item{{ID: grant, User: caregiver.ID}}, lists.Items)
 
-	consent(t, s, owner, "sharing", false)
+	consent(t, owner, "sharing", false)
 	caregiver.Do(t, http.MethodGet, readings(owner, "step-count"), nil).RequireProblem(t, fault.NotFound)
 	lists = items{}
 	send(t, caregiver, http.MethodGet, "/users/me/shared-with-me", "", 200, &lists)
@@ -206,8 +200,8 @@ func TestWithdrawal(t *testing.T) {
 	})
 	t.Run("a consent", func(t *testing.T) {
 		caregiver, _ := granted(t, s, owner)
-		closes(t, s, caregiver, steps, 404, func() { consent(t, s, owner, "sharing", false) })
-		consent(t, s, owner, "sharing", true)
+		closes(t, s, caregiver, steps, 404, func() { consent(t, owner, "sharing", false) })
+		consent(t, owner, "sharing", true)
 	})
 	t.Run("a session", func(t *testing.T) {
 		other := s.As(t, owner.Key, map[string]any{"sub": owner.Subject(t), "client_id": s.Clients["app"].ID})
@@ -297,7 +291,7 @@ func TestPersonsTellNothing(t *testing.T) {
 	s := stack.Open(t)
 	stranger, shares, silent, withdrawn := s.Newcomer(t), sharer(t, s), s.Newcomer(t), s.Newcomer(t)
 	granted(t, s, shares)
-	consent(t, s, withdrawn, "collection", false)
+	consent(t, withdrawn, "collection", false)
 	nobody := strings.ToLower(rand.Text()) // 26 letters and digits of base32
 	accounts := map[string]string{"nobody": nobody[:25] + "a", "no form": "x", "shares": shares.ID, "shares nothing": silent.ID, "withdrawn": withdrawn.ID}
 	for _, path := range []string{"/readings", "/recordings/" + strings.Repeat("a", 26), "/days?type=omh:step-count&from=2026-05-04&to=2026-05-04", "/grants", "/devices", "/consents/collection"} {
