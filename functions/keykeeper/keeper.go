@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"log/slog"
 	"net"
 	"net/http"
 	"net/url"
@@ -11,7 +12,9 @@ import (
 
 	"fitvault/shared/access"
 	"fitvault/shared/edge"
+	"fitvault/shared/fault"
 	"fitvault/shared/keyring"
+	"fitvault/shared/metrics"
 )
 
 // maxParameter is what a standard SSM parameter holds; a user pool publishes
@@ -28,6 +31,7 @@ type keeper struct {
 	kms interface {
 		NewKey(ctx context.Context, purpose string, encryptionContext map[string]string) ([]byte, error)
 	}
+	log  *slog.Logger
 	now  func() time.Time
 	rand io.Reader
 }
@@ -42,13 +46,23 @@ type pool struct {
 	}
 }
 
-// run does all jobs, also where one fails, and returns what went wrong.
+// run does all jobs, also where one fails, and returns what went wrong. Its record
+// says whether all was done: who waits for that hears of a run that never came too.
 func (k keeper) run(ctx context.Context) error {
+	began := k.now()
 	failed := []error{k.serviceKeys(ctx)}
 	for _, p := range k.pools {
 		failed = append(failed, k.tokenKeys(ctx, p))
 	}
-	return errors.Join(failed...)
+	err := errors.Join(failed...)
+	level, values := slog.LevelInfo, []metrics.Value{metrics.Succeeded.Of(1)}
+	attributes := []slog.Attr{slog.String("function", "keykeeper"), slog.Int64("duration_ms", k.now().Sub(began).Milliseconds())}
+	if err != nil {
+		level, values = slog.LevelError, metrics.FailureOf(err)
+		attributes = append(attributes, slog.Any("error", fault.Trace(err)))
+	}
+	k.log.LogAttrs(ctx, level, "keys", append(attributes, metrics.Attributes(k.now(), values...)...)...)
+	return err
 }
 
 // serviceKeys makes the service keys that do not exist yet: the requests and

@@ -1,9 +1,11 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"crypto/rand"
 	"errors"
+	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -47,6 +49,7 @@ type world struct {
 	staff     parameter
 	store     keyringtest.Store
 	kms       *keyringtest.KMS
+	log       bytes.Buffer
 	now       time.Time
 	pool      http.HandlerFunc
 }
@@ -59,7 +62,7 @@ func newWorld(t *testing.T) *world {
 	staff := httptest.NewServer(publishes(200, staffs))
 	t.Cleanup(staff.Close)
 	w.keeper = keeper{deployment: "fitvault", http: &http.Client{CheckRedirect: refuseRedirect},
-		pools: []pool{{server.URL + "/.well-known/jwks.json", &w.parameter}, {staff.URL, &w.staff}}, store: &w.store, kms: w.kms, now: func() time.Time { return w.now }, rand: rand.Reader}
+		pools: []pool{{server.URL + "/.well-known/jwks.json", &w.parameter}, {staff.URL, &w.staff}}, store: &w.store, kms: w.kms, log: slog.New(slog.NewJSONHandler(&w.log, nil)), now: func() time.Time { return w.now }, rand: rand.Reader}
 	return w
 }
 
@@ -267,9 +270,12 @@ func TestWhatFailsStopsNothingElse(t *testing.T) {
 			return nil
 		}
 		require.ErrorIs(t, w.run(t.Context()), keyringtest.ErrDown)
+		require.NotContains(t, w.log.String(), "succeeded")
 		require.Len(t, w.names(), 3)
 		require.Equal(t, published, w.parameter.text)
+		w.log.Reset()
 		require.NoError(t, w.run(t.Context()), "the next hour makes what is missing")
+		require.Contains(t, w.log.String(), `"succeeded":1`)
 		require.Len(t, w.names(), 4)
 	})
 	t.Run("the table", func(t *testing.T) {
@@ -291,6 +297,7 @@ func TestWhatFailsStopsNothingElse(t *testing.T) {
 		w.pool = publishes(500, "")
 		require.Error(t, w.run(t.Context()))
 		require.Len(t, w.names(), 4)
+		require.NotContains(t, w.log.String(), "succeeded", "half of the work is not the work")
 		require.Equal(t, "as before", w.parameter.text)
 		require.Equal(t, staffs, w.staff.text, "the other pool's are kept")
 	})

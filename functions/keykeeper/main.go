@@ -31,6 +31,7 @@ func main() {
 			keyring.PurposePages:    boot.Env("SERVICE_KEY_ARN"),
 			keyring.PurposeWriter:   boot.Env("WRITER_KEY_ARN"),
 		}),
+		log:  boot.Log(),
 		now:  time.Now,
 		rand: rand.Reader,
 	}

@@ -14,6 +14,7 @@ import (
 	"fitvault/shared/access"
 	"fitvault/shared/auditlog"
 	"fitvault/shared/fault"
+	"fitvault/shared/metrics"
 	"fitvault/shared/objects"
 	"fitvault/shared/stream"
 )
@@ -179,16 +180,20 @@ func (p *projector) replay(ctx context.Context) error {
 	}
 	if err == nil && len(tried) > 0 {
 		// Said before it is tried: nobody says so afterwards.
-		i.log.LogAttrs(ctx, slog.LevelError, "a replay was ended", slog.String("request", i.request), slog.String("function", "project"),
-			slog.Int("failures", len(tried)), slog.Bool("alarm", true))
-		i.report(ctx, "replay", r.objects, r.kept, r.strange)
+		i.log.LogAttrs(ctx, slog.LevelError, "a replay was ended", append(metrics.Attributes(i.now(), metrics.Alarms.Of(1)),
+			slog.String("request", i.request), slog.String("function", "project"),
+			slog.Int("failures", len(tried)), slog.Bool("alarm", true))...)
+		i.report(ctx, "replay", r.objects, r.strange, metrics.FailuresKept.Of(int64(r.kept)))
 		r, i = replayed{}, p.begin(ctx)
 		err = i.replay(ctx, tried, &r)
 	}
+	var more []metrics.Value
 	if err != nil {
 		i.trouble(ctx, err)
+	} else {
+		more = append(more, metrics.Succeeded.Of(1))
 	}
-	i.report(ctx, "replay", r.objects, r.kept, r.strange)
+	i.report(ctx, "replay", r.objects, r.strange, metrics.FailuresKept.Of(int64(r.kept)), more...)
 	return err
 }
 

@@ -44,6 +44,8 @@ func TestReplay(t *testing.T) {
 			require.Contains(t, w.days(t, w.Ada), "2026-05-05")
 			require.NotEmpty(t, w.days(t, w.Ben))
 			require.Contains(t, w.log.String(), `"msg":"replay"`)
+			require.Contains(t, w.log.String(), `"failures_kept":0`)
+			require.Contains(t, w.log.String(), `"succeeded":1`)
 			require.NotContains(t, w.log.String(), "alarm")
 		})
 	}
@@ -59,6 +61,7 @@ func TestReplayOfWhatFailsAgain(t *testing.T) {
 	mend := databaseDown("Version")(w)
 	require.NoError(t, w.replay(t))
 	require.Equal(t, []string{"aws/lambda/a"}, w.failures.ids())
+	require.Contains(t, w.log.String(), `"failures_kept":1`)
 	mend()
 	require.NoError(t, w.replay(t))
 	aside := w.failures.ids()
@@ -104,6 +107,7 @@ func TestReplayWithoutTheBucket(t *testing.T) {
 		}
 		require.Equal(t, fault.Unavailable, fault.KindOf(w.replay(t)), failing)
 		require.Equal(t, "aws/lambda/a", w.failures.ids()[0], "it stays")
+		require.NotContains(t, w.log.String(), "succeeded")
 		require.NotContains(t, w.log.String(), "canary")
 	}
 	t.Run("two replays at once", func(t *testing.T) {

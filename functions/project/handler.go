@@ -14,6 +14,7 @@ import (
 	"fitvault/shared/auditlog"
 	"fitvault/shared/dynamo"
 	"fitvault/shared/fault"
+	"fitvault/shared/metrics"
 	"fitvault/shared/opening"
 	"fitvault/shared/postgres"
 	"fitvault/shared/stream"
@@ -88,12 +89,13 @@ func (p *projector) handle(ctx context.Context, event json.RawMessage) (any, err
 	}
 	batch, err := stream.Read(event)
 	if err != nil {
-		p.log.LogAttrs(ctx, slog.LevelError, "not a batch", slog.Any("error", fault.Trace(err)), slog.Bool("alarm", true))
+		p.log.LogAttrs(ctx, slog.LevelError, "not a batch", append(metrics.Attributes(p.now(), metrics.Alarms.Of(1)),
+			slog.Any("error", fault.Trace(err)), slog.Bool("alarm", true))...)
 		return nil, err
 	}
 	i := p.begin(ctx)
 	failed := i.run(ctx, batch.Works)
-	i.report(ctx, "batch", len(batch.Works), len(failed), batch.Strange)
+	i.report(ctx, "batch", len(batch.Works), batch.Strange, metrics.OwnersFailed.Of(int64(len(failed))))
 	return batch.Answer(failed), nil
 }
 
@@ -119,23 +121,25 @@ func (i *invocation) run(ctx context.Context, works []stream.Work) []stream.Work
 	return stream.Run(ctx, works, parallel, spare, i.owner, func(err error) { i.trouble(ctx, err) })
 }
 
-// report writes the one record of an invocation: counts, and no one's ids.
-func (i *invocation) report(ctx context.Context, what string, owners, failed, strange int) {
+// report writes the one record of an invocation: counts, and no one's ids. failed
+// says of what failed how many did; more is what else counts.
+func (i *invocation) report(ctx context.Context, what string, owners, strange int, failed metrics.Value, more ...metrics.Value) {
 	level, aside := slog.LevelInfo, i.counts.aside.Load()
 	attributes := []slog.Attr{
 		slog.String("request", i.request), slog.String("function", "project"),
-		slog.Int("owners", owners), slog.Int("owners_failed", failed),
-		slog.Int64("parts", i.counts.parts.Load()), slog.Int64("conflicts", i.counts.conflicts.Load()),
-		slog.Int64("nameless", i.counts.nameless.Load()), slog.Int64("set_aside", aside), slog.Int("strange", strange),
+		slog.Int("owners", owners), slog.Int64("conflicts", i.counts.conflicts.Load()),
+		slog.Int64("nameless", i.counts.nameless.Load()), slog.Int("strange", strange),
 		slog.Int64("duration_ms", i.now().Sub(i.began).Milliseconds()),
 	}
-	if failed > 0 {
+	values := append([]metrics.Value{failed, metrics.Parts.Of(i.counts.parts.Load()), metrics.SetAside.Of(aside)}, more...)
+	if failed.N > 0 {
 		level = slog.LevelWarn
 	}
 	if aside > 0 || strange > 0 {
 		level, attributes = slog.LevelError, append(attributes, slog.Bool("alarm", true))
+		values = append(values, metrics.Alarms.Of(1))
 	}
-	i.log.LogAttrs(ctx, level, what, attributes...)
+	i.log.LogAttrs(ctx, level, what, append(attributes, metrics.Attributes(i.now(), values...)...)...)
 }
 
 // trouble logs what went wrong with one owner or part, without saying which.
@@ -144,6 +148,7 @@ func (i *invocation) trouble(ctx context.Context, err error) {
 	if fault.KindOf(err) == fault.Internal {
 		level = slog.LevelError
 	}
-	i.log.LogAttrs(ctx, level, "not projected", slog.String("request", i.request), slog.String("function", "project"),
-		slog.String("kind", string(fault.KindOf(err))), slog.Any("error", fault.Trace(err)))
+	i.log.LogAttrs(ctx, level, "not projected", append(metrics.Attributes(i.now(), metrics.FailureOf(err)...),
+		slog.String("request", i.request), slog.String("function", "project"),
+		slog.String("kind", string(fault.KindOf(err))), slog.Any("error", fault.Trace(err)))...)
 }

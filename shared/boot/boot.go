@@ -22,6 +22,7 @@ import (
 	"fitvault/shared/edge"
 	"fitvault/shared/keyring"
 	"fitvault/shared/kmskeys"
+	"fitvault/shared/metrics"
 	"fitvault/shared/objects"
 	"fitvault/shared/params"
 )
@@ -42,8 +43,11 @@ func Fail(err error) {
 	os.Exit(1)
 }
 
-// Log writes one JSON record a line to standard error.
-func Log() *slog.Logger { return slog.New(slog.NewJSONHandler(os.Stderr, nil)) }
+// Log writes one JSON record a line to standard error. Each names the deployment,
+// of which its metrics are.
+func Log() *slog.Logger {
+	return slog.New(slog.NewJSONHandler(os.Stderr, nil)).With(metrics.DimensionDeployment, os.Getenv("DEPLOYMENT"))
+}
 
 // AWS holds the SDK's configuration for the clients that a function needs.
 type AWS struct{ config aws.Config }

@@ -22,7 +22,7 @@ const child = "FITVAULT_BOOT_TEST"
 
 // ends runs what a child does in a process of its own, and returns its last
 // words; it must end with 1.
-func ends(t *testing.T, what string) (record struct{ Level, Msg, Error string }) {
+func ends(t *testing.T, what string) (record struct{ Level, Msg, Deployment, Error string }) {
 	t.Helper()
 	self, err := os.Executable()
 	require.NoError(t, err)
@@ -48,8 +48,9 @@ func TestChild(*testing.T) {
 // TestWithoutASettingNothingStarts: and the log names the setting.
 func TestWithoutASettingNothingStarts(t *testing.T) {
 	t.Setenv("READINGS_TABLE", "")
-	require.Equal(t, struct{ Level, Msg, Error string }{"ERROR", "cannot start", "setting READINGS_TABLE is empty"}, ends(t, "env"))
-	require.Equal(t, struct{ Level, Msg, Error string }{"ERROR", "cannot start", "no keys"}, ends(t, "fail"))
+	t.Setenv("DEPLOYMENT", "ours")
+	require.Equal(t, struct{ Level, Msg, Deployment, Error string }{"ERROR", "cannot start", "ours", "setting READINGS_TABLE is empty"}, ends(t, "env"))
+	require.Equal(t, struct{ Level, Msg, Deployment, Error string }{"ERROR", "cannot start", "ours", "no keys"}, ends(t, "fail"))
 	t.Setenv("READINGS_TABLE", "readings")
 	require.Equal(t, "readings", boot.Env("READINGS_TABLE"))
 }

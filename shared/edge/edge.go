@@ -19,6 +19,7 @@ import (
 	"net/url"
 	"regexp"
 	"slices"
+	"sync/atomic"
 	"time"
 
 	"fitvault/shared/access"
@@ -162,6 +163,7 @@ type Guard struct {
 	people pool
 	staff  pool
 	hints  hints
+	warm   atomic.Bool // has answered
 }
 
 var templateParameter = regexp.MustCompile(`\{([^}]*)\}`)

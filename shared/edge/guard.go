@@ -39,7 +39,7 @@ func (g *Guard) answer(ctx context.Context, event events.APIGatewayProxyRequest,
 	}
 	seal(&answer, c.RequestID)
 	g.allowOrigin(&answer, headersOf(event))
-	g.log(ctx, record{call: c, err: err, status: answer.StatusCode, bytes: size, duration: g.config.Now().Sub(start)})
+	g.log(ctx, record{call: c, err: err, status: answer.StatusCode, bytes: size, duration: g.config.Now().Sub(start), cold: !g.warm.Swap(true)})
 	return answer
 }
 

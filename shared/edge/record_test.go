@@ -45,6 +45,12 @@ func TestRecords(t *testing.T) {
 	run(func(http.ResponseWriter, *http.Request, *edge.Call) error {
 		return fault.Wrap(fault.Unavailable, "blocks not read", apiError{})
 	}, w.get)
+	run(func(http.ResponseWriter, *http.Request, *edge.Call) error {
+		return fault.Wrap(fault.Unavailable, "key not unwrapped", kmsError{})
+	}, w.get)
+	run(func(http.ResponseWriter, *http.Request, *edge.Call) error {
+		return fault.New(fault.TooMany, "too fast")
+	}, w.get)
 	run(func(_ http.ResponseWriter, r *http.Request, c *edge.Call) error {
 		_ = c.Audit(r.Context(), auditlog.Event{Outcome: auditlog.Alarm})
 		return fault.New(fault.Internal, "block does not open")
@@ -63,3 +69,7 @@ type apiError struct{}
 
 func (apiError) Error() string     { return canary }
 func (apiError) ErrorCode() string { return "ThrottlingException" }
+
+type kmsError struct{ apiError }
+
+func (kmsError) Service() string { return "KMS" }

@@ -74,3 +74,16 @@ func ItemsOf(err error) []Item {
 	}
 	return nil
 }
+
+// Database is the service whose errors shared/postgres returns.
+const Database = "database"
+
+// Service names the service that err came from, as its adapter's library says
+// ("KMS", "DynamoDB") or the adapter does; "" where nothing in the chain says so.
+func Service(err error) string {
+	var of interface{ Service() string }
+	if errors.As(err, &of) {
+		return of.Service()
+	}
+	return ""
+}

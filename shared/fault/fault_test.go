@@ -63,6 +63,19 @@ type apiError struct{ code, text string }
 func (e apiError) Error() string     { return e.code + ": " + e.text }
 func (e apiError) ErrorCode() string { return e.code }
 
+// call is what the SDK wraps an error of a call in.
+type call struct{ service, operation string }
+
+func (c *call) Error() string     { return "71.236548917" }
+func (c *call) Service() string   { return c.service }
+func (c *call) Operation() string { return c.operation }
+
+func TestService(t *testing.T) {
+	require.Equal(t, "KMS", fault.Service(fault.Wrap(fault.Unavailable, "text", &call{"KMS", "Decrypt"})))
+	require.Empty(t, fault.Service(errors.New("KMS")))
+	require.Empty(t, fault.Service(nil))
+}
+
 func TestTrace(t *testing.T) {
 	const canary = "71.236548917"
 	tests := []struct {
@@ -77,6 +90,9 @@ func TestTrace(t *testing.T) {
 		{"an AWS error: its code", apiError{"ConditionalCheckFailedException", canary}, []string{"fault_test.apiError: ConditionalCheckFailedException"}},
 		{"the longest code", apiError{strings.Repeat("a", 64), canary}, []string{"fault_test.apiError: " + strings.Repeat("a", 64)}},
 		{"a code too long", apiError{strings.Repeat("a", 65), canary}, []string{"fault_test.apiError: unreadable code"}},
+		{"a failed call: service and operation", &call{"API Gateway", "CreateApiKey"}, []string{"*fault_test.call: API Gateway CreateApiKey"}},
+		{"a call that is none", &call{"KMS", canary}, []string{"*fault_test.call: unreadable call"}},
+		{"a call too long", &call{"KMS", strings.Repeat("a", 61)}, []string{"*fault_test.call: unreadable call"}},
 		{"no code", apiError{"", canary}, []string{"fault_test.apiError: unreadable code"}},
 		{"a code that is none", apiError{canary + " ", ""}, []string{"fault_test.apiError: unreadable code"}},
 		{

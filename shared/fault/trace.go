@@ -9,14 +9,17 @@ import (
 // it is not taken on trust.
 var codeGrammar = regexp.MustCompile(`^[A-Za-z0-9.]+$`)
 
-const maxCode = 64 // bytes; in the expression it would be compiled so often, at each start
+// callGrammar is what the SDK's names of a service and its operation look like.
+var callGrammar = regexp.MustCompile(`^[A-Za-z0-9]+( [A-Za-z0-9]+)+$`)
+
+const maxCode = 64 // bytes, of both; in the expression it would be compiled so often, at each start
 
 // maxTrace bounds a trace: a chain is as long as whoever wraps makes it.
 const maxTrace = 16
 
 // Trace renders an error and its causes for the protected log without any
-// value: a fault by its constant text, an AWS error by its code, and of any
-// other error, whose text may hold anything, only the type's name.
+// value: a fault by its constant text, an AWS error by its code, a failed call by
+// service and operation, and of any other error, whose text may hold anything, only the type's name.
 func Trace(err error) []string { return trace(nil, err) }
 
 func trace(lines []string, err error) []string {
@@ -32,6 +35,15 @@ func trace(lines []string, err error) []string {
 			code = "unreadable code"
 		}
 		lines = append(lines, fmt.Sprintf("%T: %s", err, code))
+	case interface {
+		Service() string
+		Operation() string
+	}:
+		call := e.Service() + " " + e.Operation()
+		if len(call) > maxCode || !callGrammar.MatchString(call) {
+			call = "unreadable call"
+		}
+		lines = append(lines, fmt.Sprintf("%T: %s", err, call))
 	default:
 		lines = append(lines, fmt.Sprintf("%T", err))
 	}

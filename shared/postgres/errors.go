@@ -17,6 +17,14 @@ type state string
 
 func (s state) Error() string     { return "SQLSTATE " + string(s) }
 func (s state) ErrorCode() string { return string(s) }
+func (s state) Service() string   { return fault.Database }
+
+// unanswered is any other failure: no connection, none in time, or what a connection
+// needs could not be had.
+type unanswered struct{ error }
+
+func (u unanswered) Unwrap() error { return u.error }
+func (unanswered) Service() string { return fault.Database }
 
 // mistakes are the classes of SQLSTATE for which trying again is of no use:
 // feature, data, constraint, syntax and access rule, view.
@@ -29,7 +37,7 @@ func Failed(err error) error {
 	}
 	var refusal *pgconn.PgError
 	if !errors.As(err, &refusal) {
-		return fault.Wrap(fault.Unavailable, "no answer from the database", err)
+		return fault.Wrap(fault.Unavailable, "no answer from the database", unanswered{err})
 	}
 	for _, class := range mistakes {
 		if strings.HasPrefix(refusal.Code, class) {
