@@ -26,7 +26,7 @@ ASSUMED = {
     "batch": (10, "days rebuilt by one call of `project`", "assumed"),
     "new": (0.05, "accounts made a user and month", "assumed"),
     "hold": (15 * 60, "seconds that a container of ingest holds its keys", "shared/boot/intakes/intakes.go"),
-    "log": (700, "bytes of log a call", "shared/edge/record.go and Lambda's own three lines, assumed"),
+    "log": (900, "bytes of log a call", "shared/edge/record.go and Lambda's own three lines, assumed"),
     "rebuilds_acu": (200, "days rebuilt a second and ACU", "assumed; to be measured on AWS"),
     "rebuild_io": (3, "storage operations of Aurora for a rebuilt day", "assumed"),
     "row": (1_500, "bytes of a day in Aurora, index included", "assumed"),
@@ -57,6 +57,8 @@ PRICES = {
     "s3_get": (0.0004 / 1_000, "S3, a GET"),
     "log_gb": (0.50, "CloudWatch Logs, a GB taken in"),
     "log_kept_gb": (0.03, "CloudWatch Logs, a GB and month kept (90 days)"),
+    "metric": (0.30, "CloudWatch, a metric of our own and month"),
+    "alarm": (0.10, "CloudWatch, a metric of an alarm and month"),
     "mau": (0.015, "Cognito Essentials, an active user above 10,000"),
     "endpoint_h": (0.01, "interface endpoint, an hour in one availability zone"),
     "endpoint_gb": (0.01, "interface endpoint, a GB"),
@@ -64,7 +66,8 @@ PRICES = {
 }
 API_TIERS = [(333e6, 3.5e-6), (667e6, 2.8e-6), (19e9, 2.38e-6), (float("inf"), 1.51e-6)]
 LAMBDA_TIERS = [(6e9, 0.0000166667), (9e9, 0.000015), (float("inf"), 0.0000133334)]  # x86
-KEYS, ENDPOINTS, ZONES = 7, 2, 2  # KMS keys; KMS and SSM from the VPC (DynamoDB and S3 are free gateway endpoints)
+KEYS, ENDPOINTS, ZONES = 9, 2, 2  # KMS keys; KMS and SSM from the VPC (DynamoDB and S3 are free gateway endpoints)
+METRICS, ALARMS = 16, 24  # shared/metrics, `succeeded` of three functions; metrics that alarms of template.yaml watch
 
 A = {name: value for name, (value, *_) in ASSUMED.items()}
 P = {name: value for name, (value, _) in PRICES.items()}
@@ -159,6 +162,7 @@ def lines(users: int, form: str) -> dict[str, float]:
         "VPC endpoints": ENDPOINTS * ZONES * MONTH_H * P["endpoint_h"] + n * m.syncs * 6_000 / 1e9 * P["endpoint_gb"],
         "S3": n * (m.documents_gb * P["s3_gb"] + m.recordings * (P["s3_put"] + P["s3_get"])),
         "Logs": logs_gb * (P["log_gb"] + 3 * P["log_kept_gb"]),
+        "Metrics and alarms": METRICS * P["metric"] + ALARMS * P["alarm"],  # the dashboard is one of three free ones
         "Cognito": max(0, n - 10_000) * P["mau"],
         "Data out": n * m.out / 1e9 * P["out_gb"],
     }

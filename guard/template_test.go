@@ -99,6 +99,7 @@ var forbidden = []struct{ why, pattern string }{
 	{"sharing says who somebody is, or what an app may", `^SharingRole .*(?:identity|app)#`},
 	{"sharing has all of Accounts", `^SharingRole dynamodb:(?:PutItem|UpdateItem|Query) AccountsTable\S*$`},
 	{"a key is used without naming its purpose", `^\S+ kms:(Decrypt|Generate\w+) \S+$`},
+	{"somebody silences or reads signals", `^\S+ (?:cloudwatch|sns|xray|tag):|^\S+ kms:\S+ SignalsKey`},
 	{"readers write readings", `^(?:Readings|Project|History)Role dynamodb:(PutItem|UpdateItem) (ReadingsTable|RequestsTable|KeysTable|AccountsTable)`},
 }
 
@@ -127,7 +128,11 @@ func forbiddenGrants(grants []string) (wrong []string) {
 		if own := "/fitvault_" + strings.ToLower(strings.TrimSuffix(role, "Role")); strings.HasPrefix(action, "rds-db:") && !strings.HasSuffix(g, own) {
 			wrong = append(wrong, "somebody signs in to the database as another: "+g)
 		}
-		api, _, _ := strings.Cut(action, " ")
+		api, on, _ := strings.Cut(action, " ")
+		own := strings.TrimSuffix(role, "Role") + "Logs.Arn"
+		if strings.HasPrefix(api, "logs:") && (api != "logs:CreateLogStream" && api != "logs:PutLogEvents" || on != own) {
+			wrong = append(wrong, "somebody does more with logs than write his own: "+g)
+		}
 		if strings.HasPrefix(api, "ec2:") && !slices.Contains(grants, fmt.Sprintf("denied %s %s * if map[Null:map[lambda:SourceFunctionArn:false]]", role, api)) {
 			wrong = append(wrong, "a function's own code changes its network: "+g)
 		}
@@ -172,6 +177,8 @@ func TestForbiddenGrantsAreFound(t *testing.T) {
 		"SharingRole dynamodb:UpdateItem AccountsTable.Arn if map[x:[app#*]]", "SharingRole dynamodb:PutItem AccountsTable.Arn if map[x:[user#*]]",
 		"ReadingsRole dynamodb:PutItem AccountsTable.Arn if map[ForAllValues:StringLike:map[dynamodb:LeadingKeys:[session#* user#*]] Null:map[dynamodb:LeadingKeys:false]]",
 		"KeykeeperRole dynamodb:PutItem AccountsTable.Arn if map[ForAllValues:StringLike:map[dynamodb:LeadingKeys:[session#*]] Null:map[dynamodb:LeadingKeys:false]]",
+		"IngestRole logs:GetLogEvents IngestLogs.Arn", "IngestRole logs:FilterLogEvents IngestLogs.Arn", "IngestRole logs:StartQuery IngestLogs.Arn", "IngestRole logs:PutLogEvents ReadingsLogs.Arn",
+		"IngestRole logs:PutRetentionPolicy IngestLogs.Arn", "IngestRole logs:DeleteLogStream IngestLogs.Arn", "IngestRole cloudwatch:PutMetricData x", "IngestRole kms:Decrypt SignalsKey.Arn if map[a:b]",
 		"HistoryRole rds-db:connect dbuser:${Cluster}/fitvault_migrate", "HistoryRole rds-db:connect *", "MigrateRole ec2:CreateNetworkInterface x", "MigrateRole ec2:DescribeSubnets *",
 	} {
 		require.NotEmpty(t, forbiddenGrants([]string{planted}), planted)
@@ -255,6 +262,9 @@ func TestWhatLocalStackDrops(t *testing.T) {
 			require.Len(t, r.Properties["PublicAccessBlockConfiguration"], 4, id)
 		case "AWS::Logs::LogGroup":
 			require.Contains(t, r.Properties, "RetentionInDays", id)
+			require.Equal(t, "SignalsKey.Arn", r.Properties["KmsKeyId"], id)
+		case "AWS::SNS::Topic":
+			require.Equal(t, "SignalsKey.Arn", r.Properties["KmsMasterKeyId"], id)
 		case "AWS::RDS::DBCluster":
 			for name, want := range map[string]any{"StorageEncrypted": true, "DeletionProtection": true, "CopyTagsToSnapshot": true, "BackupRetentionPeriod": 35,
 				"EnableIAMDatabaseAuthentication": true, "MasterUserAuthenticationType": "iam-db-auth"} {

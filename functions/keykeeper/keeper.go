@@ -97,27 +97,28 @@ func (k keeper) serviceKey(ctx context.Context, name, purpose string) error {
 }
 
 // tokenKeys copies a user pool's keys to its parameter. Keys that do not read
-// as a key set replace nothing: the functions go on with those that they have.
+// as a key set replace nothing: the functions go on with those that they have. Its
+// errors are faults, so that the record can say which it was.
 func (k keeper) tokenKeys(ctx context.Context, p pool) error {
 	u, err := url.Parse(p.keysURL)
 	if err != nil || u.Scheme != "https" && !loopback(u) {
-		return errors.New("token keys must come over https")
+		return fault.New(fault.Unavailable, "token keys must come over https")
 	}
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, u.String(), nil)
 	if err != nil {
-		return errors.New("token keys URL is not usable")
+		return fault.New(fault.Unavailable, "token keys URL is not usable")
 	}
 	response, err := k.http.Do(request)
 	if err != nil {
-		return errors.New("token keys cannot be fetched")
+		return fault.New(fault.Unavailable, "token keys cannot be fetched")
 	}
 	defer func() { _ = response.Body.Close() }()
 	text, err := io.ReadAll(io.LimitReader(response.Body, maxParameter+1))
 	if err != nil || response.StatusCode != http.StatusOK || len(text) > maxParameter {
-		return errors.New("token keys cannot be fetched")
+		return fault.New(fault.Unavailable, "token keys cannot be fetched")
 	}
 	if _, err := edge.ParseJWKS(string(text)); err != nil {
-		return errors.New("what was fetched is not a set of token keys")
+		return fault.New(fault.Unavailable, "what was fetched is not a set of token keys")
 	}
 	return p.parameter.Put(ctx, string(text))
 }

@@ -298,6 +298,7 @@ func TestWhatFailsStopsNothingElse(t *testing.T) {
 		require.Error(t, w.run(t.Context()))
 		require.Len(t, w.names(), 4)
 		require.NotContains(t, w.log.String(), "succeeded", "half of the work is not the work")
+		require.Contains(t, w.log.String(), "token keys cannot be fetched")
 		require.Equal(t, "as before", w.parameter.text)
 		require.Equal(t, staffs, w.staff.text, "the other pool's are kept")
 	})
