@@ -12,6 +12,8 @@ import (
 	"net/url"
 	"strings"
 	"time"
+
+	"fitvault/shared/fault"
 )
 
 const (
@@ -19,7 +21,7 @@ const (
 	maxAnswer = 8 << 20          // bytes
 )
 
-// api is fitvault's API as ada's app calls it.
+// api is fitvault's API as somebody calls it: by a token, through an app with its key.
 type api struct {
 	base, token, key string
 	http             *http.Client
@@ -36,12 +38,66 @@ func newAPI(s stack) *api {
 	}
 }
 
+// as is the same API for another caller.
+func (a *api) as(token, key string) *api {
+	other := *a
+	other.token, other.key = token, key
+	return &other
+}
+
 // call sends one request and returns the answer's body. path is below the base
 // URL; header may be nil. An answer that is not 2xx is an error with advice.
 func (a *api) call(ctx context.Context, method, path string, header map[string]string, body []byte) ([]byte, error) {
+	status, answer, err := a.try(ctx, method, path, header, body)
+	if err == nil && status/100 != 2 {
+		err = refused(method, path, status, answer)
+	}
+	return answer, err
+}
+
+// send is call with in as a JSON body, and the answer read into out where that is not nil.
+func (a *api) send(ctx context.Context, method, path string, in, out any) error {
+	var header map[string]string
+	var body []byte
+	if in != nil {
+		var err error
+		if body, err = json.Marshal(in); err != nil {
+			return advice{"a request that cannot be written", "", nil}
+		}
+		header = map[string]string{"Content-Type": "application/json"}
+	}
+	answer, err := a.call(ctx, method, path, header, body)
+	if err == nil && out != nil && json.Unmarshal(answer, out) != nil {
+		return unexpected("not the JSON of " + shownPath(path))
+	}
+	return err
+}
+
+// mustRefuse sends a request that has to be refused in one way. It is an error where
+// the door is open, and where it is shut for another reason.
+func (a *api) mustRefuse(ctx context.Context, kind fault.Kind, method, path string, header map[string]string, body []byte) error {
+	status, answer, err := a.try(ctx, method, path, header, body)
+	if err != nil {
+		return err
+	}
+	var p struct {
+		Type string `json:"type"`
+	}
+	_ = json.Unmarshal(answer, &p) // what is no problem document is no refusal of that kind
+	switch {
+	case status/100 == 2:
+		return advice{fmt.Sprintf("%s %s was let in, and had to be refused (%d %s)", method, shownPath(path), kind.Status(), kind), deployAgain, nil}
+	case status != kind.Status() || !strings.HasSuffix(p.Type, "/"+string(kind)):
+		return refused(method, path, status, answer)
+	}
+	return nil
+}
+
+// try sends one request, and returns status and body of whatever is answered.
+func (a *api) try(ctx context.Context, method, path string, header map[string]string, body []byte) (int, []byte, error) {
 	request, err := http.NewRequestWithContext(ctx, method, a.base+path, bytes.NewReader(body))
 	if err != nil {
-		return nil, advice{"the API's address is not one", "make up writes it again", nil}
+		return 0, nil, advice{"the API's address is not one", "make up writes it again", nil}
 	}
 	request.Header.Set("Authorization", "Bearer "+a.token)
 	request.Header.Set("x-api-key", a.key)
@@ -51,7 +107,7 @@ func (a *api) call(ctx context.Context, method, path string, header map[string]s
 	}
 	response, err := a.http.Do(request)
 	if err != nil {
-		return nil, unreachable(ctx, err)
+		return 0, nil, unreachable(ctx, err)
 	}
 	defer response.Body.Close()
 	if id := response.Header.Get("X-Request-Id"); id != "" {
@@ -59,15 +115,22 @@ func (a *api) call(ctx context.Context, method, path string, header map[string]s
 	}
 	answer, err := io.ReadAll(io.LimitReader(response.Body, maxAnswer+1))
 	if err != nil {
-		return nil, unreachable(ctx, err)
+		return 0, nil, unreachable(ctx, err)
 	}
 	if len(answer) > maxAnswer {
-		return nil, unexpected("larger than the API's answers are")
+		return 0, nil, unexpected("larger than the API's answers are")
 	}
-	if response.StatusCode/100 != 2 {
-		return nil, refused(method, path, response.StatusCode, answer)
+	return response.StatusCode, answer, nil
+}
+
+// shownPath is a path as it may be shown: without its query, and without the code of
+// an invitation, which lets in whoever has it.
+func shownPath(path string) string {
+	path, _, _ = strings.Cut(path, "?")
+	if strings.HasPrefix(path, "/invitations/") {
+		return "/invitations/{code}/accept"
 	}
-	return answer, nil
+	return path
 }
 
 func unreachable(ctx context.Context, err error) error {
@@ -102,8 +165,7 @@ func refused(method, path string, status int, body []byte) error {
 		} `json:"errors"`
 	}
 	_ = json.Unmarshal(body, &p) // what is no problem document has a status at least
-	path, _, _ = strings.Cut(path, "?")
-	what := fmt.Sprintf("%s %s was answered %d %s", method, path, status, p.Title)
+	what := fmt.Sprintf("%s %s was answered %d %s", method, shownPath(path), status, p.Title)
 	what = strings.TrimSpace(what)
 	for i, e := range p.Errors {
 		if i == 3 {

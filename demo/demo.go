@@ -7,6 +7,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
+	"io"
 	"net/http"
 	"net/url"
 	"slices"
@@ -15,6 +16,8 @@ import (
 
 	"fitvault/shared/intake"
 	"fitvault/shared/openmhealth"
+	"fitvault/shared/pairing"
+	"fitvault/shared/pairing/tracker"
 	"fitvault/shared/reading"
 	"fitvault/shared/redact"
 )
@@ -22,6 +25,8 @@ import (
 const (
 	pageSize = 20   // of data points; small enough to show that they come in pages
 	maxPage  = 1000 // the API's
+
+	tidying = 5 * time.Second // for taking back, after a failure
 )
 
 // demo is one run: what it sends, and what it has learnt so far.
@@ -34,12 +39,25 @@ type demo struct {
 	recording []byte // TCX
 	points    []byte // JSON array of data points
 	now       func() time.Time
+	rand      io.Reader
+
+	caregiver, administrator, maker *api   // with their own tokens
+	signedPoints                    []byte // JSON array of data points that the tracker signs
 
 	user        string            // ada's id in fitvault
+	known       map[string]string // ids of callers → names
 	sent        []reading.Reading // the data points, by start
 	read        []reading.Reading // the same, as read back
+	signed      []reading.Reading // those of the tracker
 	entry       entry
 	trackpoints []trackpoint
+
+	tracker   *tracker.Tracker
+	label     pairing.Label
+	code      string // its QR code
+	signature string // of signedPoints
+	grant     string // ben's
+	app       *api   // the other app, with a token of ada's
 }
 
 // entry is a recording in the list of recordings (openapi.yaml, RecordingEntry).
@@ -67,21 +85,19 @@ func (d *demo) run(ctx context.Context) error {
 	if d.sent, err = readings(d.points); err != nil {
 		return err
 	}
+	if d.signed, err = readings(d.signedPoints); err != nil {
+		return err
+	}
 	d.heading("The owner, through the API")
-	for _, s := range []struct {
-		name string
-		do   func(context.Context) (string, error)
-	}{
-		{"signed in", d.signedIn},
-		{"consent", d.consent},
-		{"recording sent", d.sendRecording},
-		{"data points sent", d.sendPoints},
-		{"data points read", d.readPoints},
-		{"recording read", d.readRecording},
-	} {
-		if err := d.step(s.name, func() (string, error) { return s.do(ctx) }); err != nil {
-			return err
-		}
+	if err := d.steps(ctx,
+		step{"signed in", d.signedIn},
+		step{"consent", d.consent},
+		step{"recording sent", d.sendRecording},
+		step{"data points sent", d.sendPoints},
+		step{"data points read", d.readPoints},
+		step{"recording read", d.readRecording},
+	); err != nil {
+		return err
 	}
 	d.heading("Data points of " + d.read[0].Start.Format("2 January 2006"))
 	d.block(pointsTable(d.read))
@@ -90,11 +106,50 @@ func (d *demo) run(ctx context.Context) error {
 	d.heading("Its heart rate, beats/min")
 	d.block(heartRateChart(d.trackpoints, d.colour))
 
+	if err := d.showOthers(ctx); err != nil {
+		return err
+	}
+
 	d.heading("The operator, past the API")
 	if err := d.lookBehind(ctx, began); err != nil {
 		return err
 	}
 	d.say("\nAll of it took %.1f s. It may be run again; make down stops the stack.", d.now().Sub(began).Seconds())
+	return nil
+}
+
+// showOthers is the part about a tracker, a caregiver and another app. Whatever stops
+// it, what it has let in is taken back.
+func (d *demo) showOthers(ctx context.Context) error {
+	if err := d.prepare(ctx); err != nil {
+		return err
+	}
+	for _, part := range []func(context.Context) error{d.showTracker, d.showCaregiver, d.showApp, d.showWithdrawal} {
+		if err := part(ctx); err != nil {
+			late, stop := context.WithTimeout(context.WithoutCancel(ctx), tidying)
+			defer stop()
+			if _, left := d.leftOver(late); left != nil {
+				d.say("  Not everything that was let in could be taken back: run it again, or wait an hour.")
+			}
+			return err
+		}
+	}
+	return nil
+}
+
+// step is one thing that is done, and what came of it.
+type step struct {
+	name string
+	do   func(context.Context) (string, error)
+}
+
+// steps does one after the other, until one fails.
+func (d *demo) steps(ctx context.Context, all ...step) error {
+	for _, s := range all {
+		if err := d.step(s.name, func() (string, error) { return s.do(ctx) }); err != nil {
+			return err
+		}
+	}
 	return nil
 }
 
@@ -138,6 +193,7 @@ func (d *demo) consent(ctx context.Context) (string, error) {
 		return "", unexpected("consent was not kept")
 	}
 	d.user = consent.User
+	d.known[d.user] = owner
 	return "to collect, given; account " + d.user, nil
 }
 
@@ -166,33 +222,36 @@ func (d *demo) sendPoints(ctx context.Context) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	var a struct {
-		Results []struct {
-			Status  string `json:"status"`
-			Pointer string `json:"pointer"`
-			Rule    string `json:"rule"`
-		} `json:"results"`
+	if err := allAccepted(answer, len(d.sent)); err != nil {
+		return "", err
 	}
-	if json.Unmarshal(answer, &a) != nil || len(a.Results) != len(d.sent) {
-		return "", unexpected("not a result for each data point")
-	}
-	for i, r := range a.Results {
-		if r.Status != "accepted" {
-			return "", unexpected(fmt.Sprintf("data point %d breaks rule %s at %q", i, r.Rule, r.Pointer))
-		}
-	}
-	return fmt.Sprintf("%d in one batch, all accepted", len(a.Results)), nil
+	return fmt.Sprintf("%d in one batch, all accepted", len(d.sent)), nil
 }
 
-func (d *demo) readPoints(ctx context.Context) (string, error) {
+func (d *demo) readPoints(ctx context.Context) (_ string, err error) {
+	var pages int
+	if d.read, pages, err = d.readBack(ctx, d.api, "me", d.sent); err != nil {
+		return "", err
+	}
+	return fmt.Sprintf("%d on %d pages, each equal to what was sent", len(d.read), pages), nil
+}
+
+// readBack has somebody read a user's data of the types and the time of what was
+// sent, and compares. Others may have sent data too: only what was sent here is looked
+// at, and returned with the number of pages.
+func (d *demo) readBack(ctx context.Context, a *api, user string, sent []reading.Reading) (read []reading.Reading, pages int, _ error) {
 	query := url.Values{
-		"type":      {"omh:heart-rate", "omh:step-count"},
-		"from":      {d.sent[0].Start.Format(time.RFC3339Nano)},
-		"to":        {d.sent[len(d.sent)-1].Start.Add(time.Nanosecond).Format(time.RFC3339Nano)},
+		"from":      {sent[0].Start.Format(time.RFC3339Nano)},
+		"to":        {sent[len(sent)-1].Start.Add(time.Nanosecond).Format(time.RFC3339Nano)},
 		"page_size": {strconv.Itoa(pageSize)},
 	}
+	for _, s := range sent {
+		if of := s.Type.String(); !slices.Contains(query["type"], of) {
+			query.Add("type", of)
+		}
+	}
 	back := map[string]reading.Reading{}
-	pages, err := d.api.pages(ctx, "/users/me/readings", query, func(page []byte) error {
+	pages, err := a.pages(ctx, "/users/"+url.PathEscape(user)+"/readings", query, func(page []byte) error {
 		var list struct {
 			Items json.RawMessage `json:"items"`
 		}
@@ -206,21 +265,19 @@ func (d *demo) readPoints(ctx context.Context) (string, error) {
 		return err
 	})
 	if err != nil {
-		return "", err
+		return nil, pages, err
 	}
-	// Others may have sent data for ada too: only what was sent here is looked at.
-	d.read = nil
-	for _, s := range d.sent {
+	for _, s := range sent {
 		r, ok := back[s.ID]
 		if !ok {
-			return "", unexpected("a data point that was sent is missing")
+			return nil, pages, unexpected("a data point that was sent is missing")
 		}
 		if !r.Point.Equal(s.Point) {
-			return "", unexpected("a data point is not what was sent")
+			return nil, pages, unexpected("a data point is not what was sent")
 		}
-		d.read = append(d.read, r)
+		read = append(read, r)
 	}
-	return fmt.Sprintf("%d on %d pages, each equal to what was sent", len(d.read), pages), nil
+	return read, pages, nil
 }
 
 func (d *demo) readRecording(ctx context.Context) (string, error) {

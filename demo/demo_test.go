@@ -15,13 +15,15 @@ import (
 )
 
 // ran runs the demo against the fake and returns what it printed.
-func ran(t *testing.T, f *fake) (string, error) {
+func ran(t *testing.T, f *fake) (string, error) { return f.run(t.Context(), t) }
+
+func (f *fake) run(ctx context.Context, t *testing.T) (string, error) {
 	folder := t.TempDir()
 	stack, recording := filepath.Join(folder, "stack.json"), filepath.Join(folder, "small.tcx")
 	require.NoError(t, os.WriteFile(stack, f.stackJSON(time.Now().Add(time.Hour)), 0o600))
 	require.NoError(t, os.WriteFile(recording, []byte("<TrainingCenterDatabase/>"), 0o600))
 	var out bytes.Buffer
-	err := run(t.Context(), []string{"--stack", stack, "--recording", recording}, &screen{out: &out, now: time.Now})
+	err := run(ctx, []string{"--stack", stack, "--recording", recording}, &screen{out: &out, now: time.Now})
 	return out.String(), err
 }
 
@@ -45,14 +47,35 @@ func TestRunShowsBothSides(t *testing.T) {
 		"2022-07-16#cccc, 1,022 bytes",
 		"recording#" + testRecording + ", 1,022 bytes",
 		"00000000  01 01 08 64 61 74 61 2d",
-		"07:25:00.500   consents.write   allowed   identity without account   3",
+		"✓ consents             ada's to share, given; ben has an account",
+		"✓ left over            nothing of an earlier run",
+		"✓ maker's namespace    demo- is given to max by sam, an administrator",
+		"by max: its key, hash of its code",
+		"████",
+		"✓ paired               tracker and service each checked the other's signature",
+		"✓ signed upload        steps and sleep, accepted, and read back as sent",
+		"✓ altered upload       9,214 for 3,214 steps: refused, 403 signature-refused",
+		"✓ before               ben asks for her steps: 404 not-found",
+		"✓ invited              for steps, reading, an hour; ben accepts with the code",
+		"✓ sees steps           11 counts, equal to what ada sent",
+		"✓ not sleep            sleep: 403 forbidden",
+		"✓ signed in            ada at thirdparty; code without verifier: refused",
+		"✓ before               it asks for her steps with her token: 403 forbidden",
+		"✓ grant withdrawn      ben asks for steps again: 404 not-found",
+		"✓ app withdrawn        it asks for steps again: 403 forbidden",
+		"✓ app's session ended  its token, not expired yet: 401 unauthenticated",
+		"✓ tracker unpaired     its next signed upload: refused, 403 signature-refused",
+		"07:25:00.500   consents.write   allowed   ada   3",
 		"07:25:00.500   readings.read    allowed   ada",
 		"All of it took",
 	} {
 		require.Contains(t, out, part)
 	}
 	require.NotContains(t, out, "\x1b", "colours only on terminals")
-	require.NotContains(t, out, "app-key")
+	for _, secret := range []string{"app-key", "third-key", "staff-key", "thirdparty-secret", "a password", "a-code"} {
+		require.NotContains(t, out, secret)
+	}
+	f.requireShut(t)
 	require.Equal(t, len(f.requests), strings.Count(out, "   allowed   "), "one event a request, and nobody else's")
 }
 
@@ -61,8 +84,9 @@ func TestRunAgainSendsTheSame(t *testing.T) {
 	_, err := ran(t, f)
 	require.NoError(t, err)
 	first := f.points
-	_, err = ran(t, f)
+	out, err := ran(t, f)
 	require.NoError(t, err)
+	require.Contains(t, out, "demo- is max's already")
 	require.Equal(t, first, f.points)
 	require.Equal(t, idempotencyKey(morning), idempotencyKey(bytes.Clone(morning)))
 	require.NotEqual(t, idempotencyKey(morning), idempotencyKey([]byte("[]")))
@@ -158,6 +182,9 @@ func TestStackNotUp(t *testing.T) {
 		"half of it":    {[]byte(`{"api": "http://127.0.0.1:1/v1"}`), []string{"is not what make up writes"}},
 		"token too old": {valid.stackJSON(time.Now().Add(-time.Second)), []string{"has run out", "make up"}},
 		"no token":      {bytes.ReplaceAll(valid.stackJSON(time.Now()), []byte("eyJ"), []byte("...")), []string{"access token is not one", "make up"}},
+		"no caregiver":  {bytes.Replace(valid.stackJSON(time.Now()), []byte(`"ben"`), []byte(`"bob"`), 1), []string{"is not what make up writes"}},
+		"no other app":  {bytes.Replace(valid.stackJSON(time.Now()), []byte(`"thirdparty"`), []byte(`"other"`), 1), []string{"is not what make up writes"}},
+		"no root":       {bytes.Replace(valid.stackJSON(time.Now()), []byte(`pairing_root`), []byte(`root`), 1), []string{"is not what make up writes"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			folder := t.TempDir()

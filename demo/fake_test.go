@@ -15,6 +15,7 @@ import (
 	"github.com/golang-jwt/jwt/v5"
 	"github.com/stretchr/testify/require"
 
+	"fitvault/shared/access"
 	"fitvault/shared/auditlog"
 )
 
@@ -23,13 +24,15 @@ const (
 	testRecording = "bbbbbbbbbbbbbbbbbbbbbbbbbb"
 )
 
-// fake is an API and a DynamoDB that hold what one run of the demo needs.
+// fake is an API, a user pool and a DynamoDB that hold what one run of the demo needs.
 type fake struct {
+	others
 	t        *testing.T
 	server   *httptest.Server
 	points   []json.RawMessage // as sent
 	document []byte            // as sent
 	requests []string          // ids of the requests that it answered
+	at       map[string]func() // "METHOD path" → what happens when it comes
 	change   map[string]answer // "METHOD path", "METHOD path original" or DynamoDB operation → what to answer instead
 }
 
@@ -41,8 +44,10 @@ type answer struct {
 func newFake(t *testing.T) *fake {
 	f := &fake{t: t, change: map[string]answer{}}
 	mux := http.NewServeMux()
-	mux.HandleFunc("PUT /v1/users/me/consents/collection", func(w http.ResponseWriter, r *http.Request) {
-		writeJSON(w, map[string]any{"user": testUser, "state": "active", "purpose": "collection", "given": true})
+	f.othersOn(mux)
+	mux.HandleFunc("PUT /v1/users/me/consents/{purpose}", func(w http.ResponseWriter, r *http.Request) {
+		user := map[string]string{owner: testUser, caregiver: testCaregiver}[f.caller(r)]
+		writeJSON(w, map[string]any{"user": user, "state": "active", "purpose": r.PathValue("purpose"), "given": true})
 	})
 	mux.HandleFunc("POST /v1/users/me/recordings", func(w http.ResponseWriter, r *http.Request) {
 		require.Equal(t, "application/vnd.garmin.tcx+xml", r.Header.Get("Content-Type"))
@@ -65,34 +70,39 @@ func newFake(t *testing.T) *fake {
 			[]byte(`{"time": "2022-07-16T16:28:25Z", "heart_rate": 110}`),
 		}, "trackpoints", size)
 	})
-	mux.HandleFunc("POST /v1/users/me/readings", func(w http.ResponseWriter, r *http.Request) {
-		require.NoError(t, json.NewDecoder(r.Body).Decode(&f.points))
-		results := make([]map[string]any, len(f.points))
-		for i := range results {
-			results[i] = map[string]any{"index": i, "status": "accepted"}
-		}
-		writeJSON(w, map[string]any{"results": results})
-	})
-	mux.HandleFunc("GET /v1/users/me/readings", func(w http.ResponseWriter, r *http.Request) {
-		require.Equal(t, []string{"omh:heart-rate", "omh:step-count"}, r.URL.Query()["type"])
-		size, _ := strconv.Atoi(r.URL.Query().Get("page_size"))
-		writePage(w, r, f.points, "items", size)
-	})
+	mux.HandleFunc("POST /v1/users/me/readings", f.postReadings)
+	mux.HandleFunc("GET /v1/users/{user}/readings", f.getReadings)
 	mux.HandleFunc("POST /{$}", f.dynamo)
 	f.server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		name := r.Method + " " + strings.TrimPrefix(r.URL.Path, "/v1")
 		if operation := r.Header.Get("X-Amz-Target"); operation != "" {
 			_, name, _ = strings.Cut(operation, ".")
-		} else {
-			require.Equal(t, "app-key", r.Header.Get("x-api-key"))
-			require.Contains(t, r.Header.Get("Authorization"), "Bearer ")
+		} else if strings.HasPrefix(r.URL.Path, "/v1/") {
+			require.Equal(t, map[string]string{administrator: "staff-key", maker: "staff-key", "app": "third-key"}[f.caller(r)], strings.TrimPrefix(r.Header.Get("x-api-key"), "app-key"))
 			f.requests = append(f.requests, "request-"+strconv.Itoa(len(f.requests)))
 			w.Header().Set("X-Request-Id", f.requests[len(f.requests)-1])
+		}
+		switch { // ids of a tracker and of a pairing are new each time
+		case strings.HasPrefix(name, "DELETE /users/me/devices/"):
+			name = "DELETE device"
+		case strings.HasPrefix(name, "POST /pairings/"):
+			name = "POST confirm"
 		}
 		if r.Header.Get("Accept") == "application/vnd.garmin.tcx+xml" {
 			name += " original"
 		}
-		if a, ok := f.change[name]; ok {
+		if happens := f.at[name]; happens != nil {
+			happens()
+		}
+		a, ok := f.change[name]
+		if !ok { // of one caller only
+			a, ok = f.change[f.caller(r)+" "+name]
+		}
+		if !ok { // or the n-th time only
+			f.asked[name]++
+			a, ok = f.change[name+" "+strconv.Itoa(f.asked[name])]
+		}
+		if ok {
 			w.WriteHeader(a.status)
 			_, _ = io.WriteString(w, a.body)
 			return
@@ -154,7 +164,7 @@ func (f *fake) dynamo(w http.ResponseWriter, r *http.Request) {
 func (f *fake) event(request, action string) any {
 	caller := testUser
 	if action == "consents.write" {
-		caller = "identity#abc"
+		caller = access.IdentityKey("https://people.example", "ada")
 	}
 	id, err := auditlog.NewID(time.Now(), noBits{})
 	require.NoError(f.t, err)
@@ -164,23 +174,32 @@ func (f *fake) event(request, action string) any {
 		"reasons": map[string]any{"L": []any{text("owner")}}}
 }
 
-// token is an access token that ends at a time.
-func token(t *testing.T, ends time.Time) string {
-	signed, err := jwt.NewWithClaims(jwt.SigningMethodHS256, jwt.RegisteredClaims{ExpiresAt: jwt.NewNumericDate(ends)}).SignedString([]byte("any"))
+// token is an access token of somebody that ends at a time.
+func token(t *testing.T, name string, ends time.Time) string {
+	signed, err := jwt.NewWithClaims(jwt.SigningMethodHS256, jwt.RegisteredClaims{Subject: name, ExpiresAt: jwt.NewNumericDate(ends)}).SignedString([]byte("any"))
 	require.NoError(t, err)
 	return signed
 }
 
 // stackJSON is what make up would write for the fake.
 func (f *fake) stackJSON(ends time.Time) []byte {
+	user := func(name, pool string) any {
+		return map[string]any{"name": name + "@example.com", "pool": pool, "subject": name, "password": "a password", "access_token": token(f.t, name, ends)}
+	}
+	client := func(name, key string) any {
+		return map[string]any{"id": name, "api_key": key, "secret": name + "-secret", "callback": "https://" + name + ".example/callback", "scopes": []string{"openid"}}
+	}
 	b, err := json.Marshal(map[string]any{
-		"api":         f.server.URL + "/v1",
-		"api_key":     "app-key",
-		"users":       map[string]any{"ada": map[string]any{"name": "ada@example.com", "access_token": token(f.t, ends)}},
-		"endpoints":   map[string]any{"aws": f.server.URL},
-		"region":      "eu-central-1",
-		"credentials": map[string]any{"access_key_id": "local-operator", "secret_access_key": "local-operator-secret"},
-		"outputs":     map[string]any{"ReadingsTable": "readings", "AuditEventsTable": "events"},
+		"api":          f.server.URL + "/v1",
+		"api_key":      "app-key",
+		"users":        map[string]any{"ada": user("ada", "people"), "ben": user("ben", "people"), "sam": user("sam", "staff"), "max": user("max", "staff")},
+		"clients":      map[string]any{"app": client("app", "app-key"), "thirdparty": client("thirdparty", "third-key"), "staff": client("staff", "staff-key")},
+		"pools":        map[string]any{"people": map[string]any{"issuer": "https://people.example"}, "staff": map[string]any{"issuer": "https://staff.example"}},
+		"pairing_root": f.rootFile,
+		"endpoints":    map[string]any{"aws": f.server.URL, "cognito": f.server.URL},
+		"region":       "eu-central-1",
+		"credentials":  map[string]any{"access_key_id": "local-operator", "secret_access_key": "local-operator-secret"},
+		"outputs":      map[string]any{"ReadingsTable": "readings", "AuditEventsTable": "events"},
 	})
 	require.NoError(f.t, err)
 	return b

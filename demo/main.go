@@ -4,6 +4,7 @@ package main
 
 import (
 	"context"
+	"crypto/rand"
 	_ "embed"
 	"errors"
 	"flag"
@@ -21,11 +22,19 @@ As the owner ada, through the API:
   2. a TCX recording of a device, and a morning's data points, are sent
   3. both are read back, and compared with what was sent
 
-As the operator, past the API:
-  4. what the database holds of them: sealed bytes
-  5. the audit events that all of this left
+With others, through the API:
+  4. a tracker (a simulated one) is paired by QR code; what it has signed is taken, what was altered is not
+  5. ben, a caregiver, sees ada's steps and not her sleep
+  6. another app signs ada in by code + PKCE, and sees her steps once she lets it
+  7. all of it is withdrawn, and each is refused at once
 
-Running it again is safe: with the same Idempotency-Key the same document is kept once.
+As the operator, past the API:
+  8. what the database holds of ada's data: sealed bytes
+  9. the audit events that all of this left
+
+Running it again is safe: with the same Idempotency-Key the same document is kept once, a
+tracker is a new one each time, and what a stopped run has let in is taken back: grants to
+ben, the app, trackers of the maker "demo". What stays is consents and data.
 It writes nothing but through the API, and ends with a status other than 0 where a step fails.
 
 Flags:
@@ -33,8 +42,12 @@ Flags:
 
 const paddling = "testdata/tcx/tcxreader-sup_activity_1.tcx" // on a stand-up paddle board, with heart rate
 
-//go:embed readings.json
-var morning []byte
+var (
+	//go:embed readings.json
+	morning []byte
+	//go:embed evening.json
+	evening []byte // steps and sleep, of a tracker
+)
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
@@ -69,14 +82,21 @@ func run(ctx context.Context, args []string, s *screen) error {
 	if err != nil {
 		return advice{"the recording cannot be read", "run it from the checkout's root, or name a file: go run ./demo --recording FILE", err}
 	}
+	ada := newAPI(st)
 	d := demo{
-		screen:    s,
-		stack:     st,
-		api:       newAPI(st),
-		operator:  newOperator(st),
-		recording: recording,
-		points:    morning,
-		now:       time.Now,
+		screen:        s,
+		stack:         st,
+		api:           ada,
+		operator:      newOperator(st),
+		recording:     recording,
+		points:        morning,
+		now:           time.Now,
+		rand:          rand.Reader,
+		caregiver:     ada.as(st.Users[caregiver].Token, st.APIKey),
+		administrator: ada.as(st.Users[administrator].Token, st.Clients[staffClient].APIKey),
+		maker:         ada.as(st.Users[maker].Token, st.Clients[staffClient].APIKey),
+		signedPoints:  evening,
+		known:         st.names(),
 	}
 	return d.run(ctx)
 }

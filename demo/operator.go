@@ -75,7 +75,7 @@ func (d *demo) lookBehind(ctx context.Context, began time.Time) error {
 	d.block(dump(index, 4*16))
 	d.note("  Who runs the database, or has a backup of it, learns which account, when and how much from this; not whose it is, and no value.")
 	d.heading("Audit events of this run, written before their effects")
-	d.block(eventTable(events, d.user))
+	d.block(eventTable(events, d.known, d.stack.Clients[anotherApp].ID))
 	return nil
 }
 
@@ -155,16 +155,14 @@ func (o operator) events(ctx context.Context, began time.Time, requests map[stri
 	return found, nil
 }
 
-// eventTable shows who did what, and which policies decided. user is ada's id.
-func eventTable(events []auditlog.Event, user string) string {
+// eventTable shows who did what, and which policies decided. known has the names of
+// callers, app is the client of another's app.
+func eventTable(events []auditlog.Event, known map[string]string, app string) string {
 	rows := [][]string{{"time", "action", "outcome", "who", "records", "reasons"}}
 	for _, e := range events {
-		who := e.Caller
-		switch {
-		case who == user:
-			who = owner
-		case strings.HasPrefix(who, "identity#"):
-			who = "identity without account"
+		who := cmp.Or(known[e.Caller], e.Caller)
+		if e.Client == app {
+			who += ", by the app"
 		}
 		outcome := strings.TrimSpace(string(e.Outcome) + " " + e.Kind)
 		records := ""

@@ -64,7 +64,7 @@ func (s *screen) step(name string, do func() (result string, err error)) error {
 	}
 	sign := s.paint(green, "✓")
 	if err != nil {
-		sign = s.paint(red, "✗")
+		sign, result = s.paint(red, "✗"), "" // what was to come of it did not
 	}
 	s.say("  %s %-20s %-56s %6.1f s", sign, name, result, s.now().Sub(began).Seconds())
 	return err

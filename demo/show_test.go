@@ -87,13 +87,15 @@ func TestLegend(t *testing.T) {
 
 func TestEventTable(t *testing.T) {
 	at := time.Date(2026, 5, 4, 7, 25, 0, 500e6, time.UTC)
-	require.Equal(t, `time           action          outcome             who        records   reasons
-07:25:00.500   readings.read   allowed             ada        34        owner-reads
-07:25:00.500   readings.read   refused not-found   somebody             
+	require.Equal(t, `time           action          outcome             who               records   reasons
+07:25:00.500   readings.read   allowed             ada               34        owner-reads
+07:25:00.500   readings.read   refused forbidden   ada, by the app             
+07:25:00.500   readings.read   refused not-found   somebody                    
 `, eventTable([]auditlog.Event{
 		{Time: at, Action: "readings.read", Outcome: "allowed", Caller: testUser, Records: 34, Reasons: []string{"owner-reads"}},
+		{Time: at, Action: "readings.read", Outcome: "refused", Kind: "forbidden", Caller: testUser, Client: "thirdparty"},
 		{Time: at, Action: "readings.read", Outcome: "refused", Kind: "not-found", Caller: "somebody"},
-	}, testUser))
+	}, map[string]string{testUser: "ada"}, "thirdparty"))
 }
 
 func TestGrouped(t *testing.T) {

@@ -222,6 +222,12 @@ func TestWithdrawal(t *testing.T) {
 		closes(t, s, other, steps, 401, func() { send(t, owner, http.MethodDelete, "/users/me/sessions/"+lists.Items[i].ID, "", 204, nil) })
 		send(t, owner, http.MethodGet, steps, "", 200, nil)
 	})
+	t.Run("all sessions", func(t *testing.T) {
+		other := s.As(t, owner.Key, map[string]any{"sub": owner.Subject(t), "client_id": s.Clients["app"].ID})
+		other.ID = owner.ID
+		closes(t, s, other, steps, 401, func() { send(t, owner, http.MethodDelete, "/users/me/sessions", "", 204, nil) })
+		owner.Do(t, http.MethodGet, steps, nil).RequireProblem(t, fault.Unauthenticated)
+	})
 }
 
 // TestOneOfMany: of 16 who accept at once one does, and the others learn nothing.

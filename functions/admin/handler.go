@@ -11,9 +11,6 @@ import (
 	"slices"
 	"time"
 
-	jsonv2 "github.com/go-json-experiment/json"
-	"github.com/go-json-experiment/json/jsontext"
-
 	"fitvault/shared/access"
 	"fitvault/shared/apps"
 	"fitvault/shared/auditlog"
@@ -125,7 +122,7 @@ func (h handler) register(w http.ResponseWriter, r *http.Request, c *edge.Call) 
 		Scopes       []string `json:"scopes"`
 		Plan         string   `json:"plan"`
 	}
-	if err := decode(c.Body(), &in); err != nil {
+	if err := edge.DecodeJSON(c.Body(), &in); err != nil {
 		return err
 	}
 	wanted, err := apps.Parse(in.Name, in.Kind, in.Plan, in.RedirectURIs, in.Scopes)
@@ -214,7 +211,7 @@ func (h handler) change(w http.ResponseWriter, r *http.Request, c *edge.Call) er
 		RotateKey *bool         `json:"rotate_key"`
 		RetireKey *string       `json:"retire_key"`
 	}
-	if err := decode(c.Body(), &in); err != nil {
+	if err := edge.DecodeJSON(c.Body(), &in); err != nil {
 		return err
 	}
 	asked := 0
@@ -322,15 +319,4 @@ func conflict(err error, text string) error {
 
 func wrong(pointer, rule string) error {
 	return &fault.Error{Kind: fault.Invalid, Text: "not what may be asked for", Items: []fault.Item{{Pointer: pointer, Rule: rule}}}
-}
-
-// decode reads a JSON object of known members.
-func decode(body []byte, in any) error {
-	if !jsontext.Value(body).IsValid() { // UTF-8, and no member twice
-		return fault.New(fault.BadRequest, "body is not JSON")
-	}
-	if err := jsonv2.Unmarshal(body, in, jsonv2.RejectUnknownMembers(true)); err != nil {
-		return fault.New(fault.Invalid, "body does not have the members asked for")
-	}
-	return nil
 }

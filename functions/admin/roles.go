@@ -58,7 +58,7 @@ func (h handler) putRoles(w http.ResponseWriter, r *http.Request, c *edge.Call) 
 		Roles         *[]access.Role `json:"roles"`
 		Organisations *[]string      `json:"organisations"`
 	}
-	if err := decode(c.Body(), &in); err != nil {
+	if err := edge.DecodeJSON(c.Body(), &in); err != nil {
 		return err
 	}
 	if in.Roles == nil || in.Organisations == nil {

@@ -4,9 +4,6 @@ import (
 	"cmp"
 	"time"
 
-	jsonv2 "github.com/go-json-experiment/json"
-	"github.com/go-json-experiment/json/jsontext"
-
 	"fitvault/shared/access"
 	"fitvault/shared/consent"
 	"fitvault/shared/edge"
@@ -101,39 +98,21 @@ func (h handler) text(purpose access.Purpose, version, locale string) (*text, er
 
 // body is what PUT takes; nil is what was left out.
 type body struct {
-	Version *string
-	Given   bool
-	Locale  *string
+	Version *string `json:"version"`
+	Given   *bool   `json:"given"`
+	Locale  *string `json:"locale"`
 }
 
 // decode reads {"version": "1", "given": true, "locale": "de"} and nothing else.
-// Given is required, and so is version where it is true; null is no value.
-func decode(text []byte) (body, error) {
-	var in struct {
-		Version jsontext.Value `json:"version"`
-		Given   *bool          `json:"given"`
-		Locale  jsontext.Value `json:"locale"`
+// Given is required, and so is version where it is true.
+func decode(text []byte) (in body, err error) {
+	if err := edge.DecodeJSON(text, &in); err != nil {
+		return body{}, err
 	}
-	if !jsontext.Value(text).IsValid() { // UTF-8, and no member twice
-		return body{}, fault.New(fault.BadRequest, "consent is not JSON")
-	}
-	err := jsonv2.Unmarshal(text, &in, jsonv2.RejectUnknownMembers(true))
-	version, versionOK := optional(in.Version)
-	locale, localeOK := optional(in.Locale)
-	if err != nil || in.Given == nil || !versionOK || !localeOK || *in.Given && version == nil {
+	if in.Given == nil || *in.Given && in.Version == nil {
 		return body{}, fault.New(fault.Invalid, "consent does not have the members asked for")
 	}
-	return body{version, *in.Given, locale}, nil
-}
-
-// optional is a text, or nil where there is nothing; false for anything else.
-func optional(v jsontext.Value) (*string, bool) {
-	if v == nil {
-		return nil, true
-	}
-	var s string
-	ok := v.Kind() == '"' && jsonv2.Unmarshal(v, &s) == nil
-	return &s, ok
+	return in, nil
 }
 
 func invalid(pointer, rule string) error {
@@ -144,7 +123,7 @@ func invalid(pointer, rule string) error {
 // agreed to. What is withdrawn is what stands, whatever version an app knows: to
 // withdraw is as easy as to give (GDPR, article 7(3)).
 func (h handler) word(c *edge.Call, purpose access.Purpose, in body) (access.Consent, error) {
-	word := access.Consent{Given: in.Given, Time: h.now().UTC(), Locale: string(consent.English), How: c.Principal.Client}
+	word := access.Consent{Given: *in.Given, Time: h.now().UTC(), Locale: string(consent.English), How: c.Principal.Client}
 	stands := c.Owner.Consents[purpose]
 	if !word.Given {
 		if stands.Time.IsZero() {

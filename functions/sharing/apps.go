@@ -152,3 +152,30 @@ func (h handler) deleteSession(w http.ResponseWriter, r *http.Request, c *edge.C
 	}
 	return noContent(w)
 }
+
+// rounds is how many lists of sessions are ended in one request.
+const rounds = 12
+
+// deleteSessions ends all sessions of the caller's identity, also the one that asks:
+// those of which nothing has come yet begin anew. A list holds the latest ones only.
+func (h handler) deleteSessions(w http.ResponseWriter, r *http.Request, c *edge.Call) error {
+	if err := c.Audit(r.Context(), auditlog.Event{Sharing: &auditlog.Sharing{Session: "all"}}); err != nil {
+		return err
+	}
+	p := c.Principal
+	for range rounds {
+		found, err := h.store.Sessions(r.Context(), p.Issuer, p.Subject, h.now())
+		if err != nil {
+			return stored(err, sharing.ErrNone, fault.NotFound)
+		}
+		if len(found) == 0 {
+			return noContent(w)
+		}
+		for _, s := range found {
+			if err := h.store.EndSession(r.Context(), p.Issuer, p.Subject, s.Name); err != nil {
+				return stored(err, sharing.ErrNone, fault.Unavailable)
+			}
+		}
+	}
+	return fault.New(fault.Unavailable, "sessions begin as fast as they are ended")
+}

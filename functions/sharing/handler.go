@@ -57,6 +57,7 @@ func (h handler) routes() []edge.Route {
 		body(with(http.MethodPut, oneApp, access.SharingGive, h.putApp)),
 		with(http.MethodDelete, oneApp, access.SharingWithdraw, h.deleteApp),
 		with(http.MethodGet, sessions, access.SharingRead, h.getSessions),
+		with(http.MethodDelete, sessions, access.SharingWithdraw, h.deleteSessions),
 		with(http.MethodDelete, session, access.SharingWithdraw, h.deleteSession),
 		with(http.MethodGet, settings, access.SettingsRead, h.getSettings),
 		body(with(http.MethodPut, settings, access.SettingsWrite, h.putSettings)),

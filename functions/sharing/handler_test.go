@@ -2,10 +2,12 @@ package main
 
 import (
 	"errors"
+	"fmt"
 	"net/http"
 	"strings"
 	"testing"
 	"testing/iotest"
+	"time"
 
 	"github.com/aws/aws-lambda-go/events"
 	"github.com/stretchr/testify/require"
@@ -37,6 +39,7 @@ func TestRecordedEvents(t *testing.T) {
 		{"get-sessions", 200}, {"put-settings", 200}, {"get-settings", 200},
 		// Of things that there are not: their ids are random.
 		{"delete-grant", 404}, {"accept-invitation", 404}, {"delete-session", 404},
+		{"delete-sessions", 204}, // ends what the others need
 	} {
 		name := "sharing-" + test.name + ".json"
 		require.Contains(t, recorded, name)
@@ -135,6 +138,15 @@ func TestSessions(t *testing.T) {
 	require.Len(t, all.Items, 1, "another's stays")
 	w.said(t, with("watch", end(access.SessionName("watch"))), 204, nil)
 	w.refused(t, with("watch", get), fault.Unauthenticated)
+
+	w.said(t, with("pad", get), 200, &all)
+	w.said(t, with("bike", w.call("ada", http.MethodDelete, sessions, "")), 204, nil)
+	require.Equal(t, "all", w.Audit.Events()[len(w.Audit.Events())-1].Sharing.Session)
+	for _, origin := range []string{"pad", "bike"} {
+		w.refused(t, with(origin, get), fault.Unauthenticated)
+	}
+	w.said(t, w.call("ben", http.MethodGet, sessions, ""), 200, &all)
+	require.Len(t, all.Items, 1, "another's stays")
 }
 
 func TestSettings(t *testing.T) {
@@ -204,6 +216,33 @@ func TestFailures(t *testing.T) {
 			w.refused(t, requests["try"], fault.Unavailable)
 		})
 	}
+	for _, call := range []string{"sessions", "end session"} {
+		t.Run("signing out everywhere without "+call, func(t *testing.T) {
+			w, _ := prepared(t)
+			w.store.Hook = func(c string) error {
+				if c == call {
+					return down
+				}
+				return nil
+			}
+			w.refused(t, w.call("ada", http.MethodDelete, sessions, ""), fault.Unavailable)
+		})
+	}
+	t.Run("sessions that begin as fast as they are ended", func(t *testing.T) {
+		w, _ := prepared(t)
+		n := 0
+		w.store.Hook = func(c string) error {
+			if c == "sessions" {
+				n++
+				_, err := w.store.BeginSession(t.Context(), edgetest.Issuer, "ada", fmt.Sprint("new-", n),
+					access.Session{Client: edgetest.Client, State: access.Active, SignedIn: w.Now(), Expires: w.Now().Add(time.Hour)})
+				return err
+			}
+			return nil
+		}
+		w.refused(t, w.call("ada", http.MethodDelete, sessions, ""), fault.Unavailable)
+		require.Equal(t, rounds, n)
+	})
 	t.Run("a list without owners", func(t *testing.T) {
 		w, requests := prepared(t)
 		w.store.Hook = func(c string) error {

@@ -9,7 +9,6 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/cognitoidentityprovider"
 	"github.com/aws/aws-sdk-go-v2/service/cognitoidentityprovider/types"
-	"github.com/aws/smithy-go"
 
 	"fitvault/shared/access"
 	"fitvault/shared/apps"
@@ -57,7 +56,7 @@ func (c Clients) Create(ctx context.Context, label string, w apps.Wanted) (clien
 	}
 	out, err := c.Client.CreateUserPoolClient(ctx, in)
 	if err != nil {
-		return "", "", failed("client cannot be made", err)
+		return "", "", fault.OfService("client cannot be made", err)
 	}
 	made := out.UserPoolClient
 	if made == nil || !access.ValidClient(aws.ToString(made.ClientId)) || in.GenerateSecret && aws.ToString(made.ClientSecret) == "" {
@@ -71,16 +70,7 @@ func (c Clients) Delete(ctx context.Context, client string) error {
 	_, err := c.Client.DeleteUserPoolClient(ctx, &cognitoidentityprovider.DeleteUserPoolClientInput{UserPoolId: aws.String(c.Pool), ClientId: aws.String(client)})
 	var missing *types.ResourceNotFoundException
 	if err != nil && !errors.As(err, &missing) {
-		return failed("client cannot be removed", err)
+		return fault.OfService("client cannot be removed", err)
 	}
 	return nil
-}
-
-// failed keeps the code of an error only: messages repeat what was sent.
-func failed(text string, err error) error {
-	var api smithy.APIError
-	if errors.As(err, &api) {
-		err = errors.New(api.ErrorCode())
-	}
-	return fault.Wrap(fault.Unavailable, text, err)
 }

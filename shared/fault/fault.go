@@ -53,6 +53,25 @@ func Wrap(kind Kind, text string, cause error) *Error {
 	return &Error{Kind: kind, Text: text, Cause: cause}
 }
 
+// OfService is Unavailable for a call to a service that failed. Of the service's
+// error only the code is kept: its message may repeat what was sent.
+func OfService(text string, err error) *Error {
+	var refusal interface {
+		error
+		ErrorCode() string
+	}
+	if errors.As(err, &refusal) {
+		err = serviceCode(refusal.ErrorCode())
+	}
+	return Wrap(Unavailable, text, err)
+}
+
+// serviceCode is a service's word for what went wrong; Trace shows it.
+type serviceCode string
+
+func (c serviceCode) Error() string     { return string(c) }
+func (c serviceCode) ErrorCode() string { return string(c) }
+
 func (e *Error) Error() string { return string(e.Kind) + ": " + e.Text }
 func (e *Error) Unwrap() error { return e.Cause }
 

@@ -109,6 +109,18 @@ func TestTrace(t *testing.T) {
 	}
 }
 
+// TestOfService: the code stays, the message is nowhere in the chain.
+func TestOfService(t *testing.T) {
+	err := fault.OfService("key cannot be made", fmt.Errorf("operation: %w", apiError{"Throttling", "canary"}))
+	require.Equal(t, fault.Unavailable, err.Kind)
+	require.Equal(t, []string{"unavailable: key cannot be made", "fault.serviceCode: Throttling"}, fault.Trace(err))
+	for cause := error(err); cause != nil; cause = errors.Unwrap(cause) {
+		require.NotContains(t, cause.Error(), "canary")
+	}
+	require.EqualError(t, err.Cause, "Throttling")
+	require.ErrorIs(t, fault.OfService("no answer", context.DeadlineExceeded), context.DeadlineExceeded, "of no service: as it is")
+}
+
 func TestTraceIsBounded(t *testing.T) {
 	err := errors.New("x")
 	for range 1000 {

@@ -10,7 +10,6 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/apigateway"
 	"github.com/aws/aws-sdk-go-v2/service/apigateway/types"
-	"github.com/aws/smithy-go"
 
 	"fitvault/shared/fault"
 )
@@ -33,7 +32,7 @@ const undoing = 5 * time.Second
 func (k Keys) Create(ctx context.Context, label, value string) (string, error) {
 	made, err := k.Client.CreateApiKey(ctx, &apigateway.CreateApiKeyInput{Name: aws.String(label), Value: aws.String(value), Enabled: true})
 	if err != nil {
-		return "", failed("API key cannot be made", err)
+		return "", fault.OfService("API key cannot be made", err)
 	}
 	id := aws.ToString(made.Id)
 	if id == "" {
@@ -44,7 +43,7 @@ func (k Keys) Create(ctx context.Context, label, value string) (string, error) {
 		undo, cancel := context.WithTimeout(context.WithoutCancel(ctx), undoing)
 		defer cancel()
 		_ = k.Delete(undo, id) // what stays is in no plan, and opens nothing
-		return "", failed("API key cannot be put into its plan", err)
+		return "", fault.OfService("API key cannot be put into its plan", err)
 	}
 	return id, nil
 }
@@ -54,16 +53,7 @@ func (k Keys) Delete(ctx context.Context, id string) error {
 	_, err := k.Client.DeleteApiKey(ctx, &apigateway.DeleteApiKeyInput{ApiKey: aws.String(id)})
 	var missing *types.NotFoundException
 	if err != nil && !errors.As(err, &missing) {
-		return failed("API key cannot be removed", err)
+		return fault.OfService("API key cannot be removed", err)
 	}
 	return nil
-}
-
-// failed keeps the code of an error only: messages repeat what was sent.
-func failed(text string, err error) error {
-	var api smithy.APIError
-	if errors.As(err, &api) {
-		err = errors.New(api.ErrorCode())
-	}
-	return fault.Wrap(fault.Unavailable, text, err)
 }
