@@ -28,7 +28,9 @@ const (
 type trackers interface {
 	Register(ctx context.Context, d pairing.Device) (bool, error)
 	Device(ctx context.Context, id pairing.DeviceID) (pairing.Device, bool, error)
-	Change(ctx context.Context, owner access.UserID, id pairing.DeviceID, t access.Tracker) (bool, error)
+	// Change gives the tracker of t.Pairing another name or state, or both; what is
+	// empty in t stays as it is then. It returns what is stored.
+	Change(ctx context.Context, owner access.UserID, id pairing.DeviceID, t access.Tracker) (access.Tracker, bool, error)
 	Unpair(ctx context.Context, owner access.UserID, id pairing.DeviceID, name pairing.ID) (bool, error)
 }
 
@@ -255,23 +257,26 @@ func (h handler) change(w http.ResponseWriter, r *http.Request, c *edge.Call) er
 	if in.Name == nil && in.State == nil {
 		return invalid("", "min-properties")
 	}
+	// Only what was asked for: the rest of the document that was read may be old by
+	// now, and a new name must not find a lost tracker again.
+	change, changes := access.Tracker{Pairing: tracker.Pairing}, []string(nil)
 	if in.Name != nil {
 		name, err := usertext.ParseName(*in.Name)
 		if err != nil {
 			return invalid("/name", "name")
 		}
-		tracker.Name = name.String()
+		change.Name, changes = name.String(), append(changes, "name")
 	}
 	if in.State != nil {
 		if *in.State != access.Active && *in.State != access.Lost {
 			return invalid("/state", "enum")
 		}
-		tracker.State = *in.State
+		change.State, changes = *in.State, append(changes, "state="+string(*in.State))
 	}
-	if err := c.Audit(r.Context(), auditlog.Event{Device: id.String(), Pairing: tracker.Pairing}); err != nil {
+	if err := c.Audit(r.Context(), auditlog.Event{Device: id.String(), Pairing: tracker.Pairing, Changes: changes}); err != nil {
 		return err
 	}
-	done, err := h.trackers.Change(r.Context(), c.Owner.User, id, tracker)
+	tracker, done, err := h.trackers.Change(r.Context(), c.Owner.User, id, change)
 	if err != nil {
 		return fault.Wrap(fault.Unavailable, "tracker cannot be changed", err)
 	}

@@ -414,8 +414,32 @@ func TestFailures(t *testing.T) {
 // late is a store in which somebody else was first.
 type late struct{ trackers }
 
-func (late) Change(context.Context, access.UserID, pairing.DeviceID, access.Tracker) (bool, error) {
-	return false, nil
+func (late) Change(context.Context, access.UserID, pairing.DeviceID, access.Tracker) (access.Tracker, bool, error) {
+	return access.Tracker{}, false, nil
+}
+
+// TestLostStaysLost: a tracker that is said to be lost while it is given another name
+// is lost, whoever comes last.
+func TestLostStaysLost(t *testing.T) {
+	w := newWorld(t)
+	w.pair(t, "ada", "1")
+	w.trackers = lost{w.trackers}
+	w.start()
+	d := said[device](t, w, w.event("ada", http.MethodPatch, one, mine("acme-1"), `{"name": "left wrist"}`), 200)
+	require.Equal(t, [2]any{"left wrist", access.Lost}, [2]any{d.Name, d.State})
+	require.Equal(t, access.Lost, w.store.Trackers(w.Ada)["acme-1"].State)
+	events := w.Audit.Events()
+	require.Equal(t, []string{"name"}, events[len(events)-1].Changes)
+}
+
+// lost is a store in which the tracker is lost between the decision and the change.
+type lost struct{ trackers }
+
+func (l lost) Change(ctx context.Context, owner access.UserID, id pairing.DeviceID, t access.Tracker) (access.Tracker, bool, error) {
+	if _, done, err := l.trackers.Change(ctx, owner, id, access.Tracker{Pairing: t.Pairing, State: access.Lost}); !done {
+		return access.Tracker{}, false, err
+	}
+	return l.trackers.Change(ctx, owner, id, t)
 }
 
 func (late) Unpair(context.Context, access.UserID, pairing.DeviceID, pairing.ID) (bool, error) {

@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"errors"
+	"strings"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -242,19 +243,33 @@ func (t Tables) Pair(ctx context.Context, c pairing.Challenge, tracker access.Tr
 	return err
 }
 
-// Change gives a tracker of an active account another name or state; false where
-// the account has none of this pairing.
-func (t Tables) Change(ctx context.Context, owner access.UserID, id pairing.DeviceID, tracker access.Tracker) (bool, error) {
-	_, err := t.Client.UpdateItem(ctx, &dynamodb.UpdateItemInput{TableName: aws.String(t.Accounts), Key: ownerKey(owner),
-		UpdateExpression:         aws.String("SET #t.#d.#n = :name, #t.#d.#s = :state"),
-		ConditionExpression:      aws.String("#s = :active AND #t.#d.pairing = :pairing"),
-		ExpressionAttributeNames: map[string]string{"#t": trackersMap, "#d": id.String(), "#n": "name", "#s": "state"},
-		ExpressionAttributeValues: item{":name": text(tracker.Name), ":state": text(string(tracker.State)), ":pairing": text(tracker.Pairing),
-			":active": text(string(access.Active))}})
-	if conflicted(err) {
-		return false, nil
+// Change gives a tracker of an active account another name or state, where t has
+// one, and returns it as it is then; false where the account has none of this pairing.
+func (t Tables) Change(ctx context.Context, owner access.UserID, id pairing.DeviceID, tracker access.Tracker) (access.Tracker, bool, error) {
+	names := map[string]string{"#t": trackersMap, "#d": id.String(), "#a": "state"}
+	values := item{":pairing": text(tracker.Pairing), ":active": text(string(access.Active))}
+	var set []string
+	for name, value := range map[string]string{"name": tracker.Name, "state": string(tracker.State)} {
+		if value != "" {
+			set = append(set, "#t.#d.#"+name+" = :"+name)
+			names["#"+name], values[":"+name] = name, text(value)
+		}
 	}
-	return err == nil, err
+	out, err := t.Client.UpdateItem(ctx, &dynamodb.UpdateItemInput{TableName: aws.String(t.Accounts), Key: ownerKey(owner),
+		UpdateExpression:         aws.String("SET " + strings.Join(set, ", ")),
+		ConditionExpression:      aws.String("#a = :active AND #t.#d.pairing = :pairing"),
+		ExpressionAttributeNames: names, ExpressionAttributeValues: values, ReturnValues: types.ReturnValueAllNew})
+	if conflicted(err) {
+		return access.Tracker{}, false, nil
+	}
+	if err != nil {
+		return access.Tracker{}, false, err
+	}
+	all, err := decodeTrackers(out.Attributes[trackersMap])
+	if err != nil {
+		return access.Tracker{}, false, err
+	}
+	return all[id.String()], true, nil
 }
 
 // Unpair takes a tracker out of an account and retires its key, in one step; false

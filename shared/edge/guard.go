@@ -161,6 +161,11 @@ func (c *Call) session(ctx context.Context, keys access.Keys, stored *access.Ses
 	if p.System {
 		return nil
 	}
+	// What has ended may be forgotten once this is over; without this check it would
+	// begin anew then, for whatever token a pool still gives out for the sign-in.
+	if !c.guard.config.Now().Before(p.AuthTime.Add(sessionLife)) {
+		return fault.New(fault.Unauthenticated, "sign-in is too long ago")
+	}
 	if stored == nil {
 		begun, err := c.guard.config.Sessions.BeginSession(ctx, p.Issuer, p.Subject, keys.Session,
 			access.Session{Client: p.Client, State: access.Active, SignedIn: p.AuthTime, Expires: p.AuthTime.Add(sessionLife)})

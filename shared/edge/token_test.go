@@ -355,6 +355,23 @@ func TestSessions(t *testing.T) {
 	w.Accounts.PutSession(edgetest.Issuer, "ada", name, want)
 	w.refused(t, w.get(), fault.Unauthenticated)
 
+	t.Run("not longer than it is kept that it has ended", func(t *testing.T) {
+		w := newWorld(t)
+		for age, allowed := range map[time.Duration]bool{31*24*time.Hour - time.Second: true, 31 * 24 * time.Hour: false, 400 * 24 * time.Hour: false} {
+			e := w.get()
+			claims := w.Claims("ada")
+			claims["auth_time"], claims["origin_jti"] = w.Time.Add(-age).Unix(), age.String()
+			edgetest.SetHeader(&e, "Authorization", "Bearer "+edgetest.Sign(claims))
+			if allowed {
+				w.allowed(t, e)
+				continue
+			}
+			w.refused(t, e, fault.Unauthenticated)
+			d, err := w.Accounts.Read(t.Context(), access.Keys{Issuer: edgetest.Issuer, Subject: "ada", Session: access.SessionName(age.String())})
+			require.NoError(t, err)
+			require.Nil(t, d.Session)
+		}
+	})
 	t.Run("no app of ours, no session", func(t *testing.T) {
 		w := newWorld(t)
 		e := w.get()

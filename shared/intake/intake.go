@@ -160,6 +160,7 @@ type Signed struct {
 // follows it is the effect.
 type Request struct {
 	Owner, DataKey, Client string
+	By                     string                  // user id of who sends it, where that is not the owner: his idempotency keys are his own
 	Rank                   block.Rank              // of the source, where records are the same
 	IdempotencyKey         string                  // "" derives one from the body
 	Body                   []byte                  // of readings: decompressed; of a recording: as it came
@@ -262,6 +263,9 @@ func (in *Intake) propose(keys vault.RequestsKey, route string, r Request, diges
 	if r.Signed != nil { // the same body without a signature is another request
 		parts = append(parts, r.Signed.Pairing)
 	}
+	if r.By != "" { // a grantee by the owner's app must neither take the owner's keys nor learn of them
+		parts = append(parts, "by", r.By)
+	}
 	id := keys.ManifestID(parts...)
 	return Manifest{
 		Key:         id,
@@ -319,6 +323,23 @@ func (in *Intake) find(ctx context.Context, m Manifest, refused error) (Manifest
 func sameBody(held, m Manifest) error {
 	if !hmac.Equal(held.Body, m.Body) {
 		return fault.New(fault.KeyReused, "idempotency key was used with another body")
+	}
+	return nil
+}
+
+// withdrawn refuses a retry of a request that was accepted with types that its sender
+// may not write any more: it would store them after they were withdrawn, and all
+// that was stored before is there.
+func withdrawn(m Manifest, decided []openmhealth.Result) error {
+	for _, b := range m.Blocks {
+		for _, r := range b.Records {
+			// A manifest that does not go with its body is refused later; here it must not take time.
+			for i := max(r[0], 0); i <= min(r[1], len(decided)-1); i++ {
+				if decided[i].Rule == openmhealth.RuleNotPermitted {
+					return fault.New(fault.Forbidden, "what was accepted then is not permitted any more")
+				}
+			}
+		}
 	}
 	return nil
 }

@@ -22,8 +22,8 @@ import (
 const maxPuts = 16
 
 // Readings takes in data points, or a data series, and returns a result for
-// each record, in order. Errors: the fault kinds of openmhealth.Decode; KeyReused,
-// SignatureRefused, Unavailable, Internal.
+// each record, in order. Errors: the fault kinds of openmhealth.Decode; Forbidden,
+// KeyReused, SignatureRefused, Unavailable, Internal.
 func (in *Intake) Readings(ctx context.Context, r Request) ([]openmhealth.Result, error) {
 	keys, err := in.Keys.Requests(ctx)
 	if err != nil {
@@ -61,6 +61,9 @@ func (in *Intake) Readings(ctx context.Context, r Request) ([]openmhealth.Result
 		return nil, refused
 	}
 
+	if err := withdrawn(m, batch.Results); err != nil {
+		return nil, err
+	}
 	if err := r.Record(ctx, m.Key, m.Count-len(m.Rejected)); err != nil {
 		return nil, err
 	}

@@ -57,8 +57,12 @@ func Request(r *http.Request, c *edge.Call) (intake.Request, error) {
 	if c.Decision.Bounded { // somebody else, or an app that is not ours
 		rank, permits = block.RankApp, c.Decision.Permits
 	}
+	by := ""
+	if c.Principal.User != c.Owner.User {
+		by = c.Principal.User.String() // "" of a system, whose client is nobody else's
+	}
 	return intake.Request{
-		Owner: c.Owner.User.String(), DataKey: c.Owner.DataKey, Client: c.Principal.Client, Rank: rank, IdempotencyKey: key,
+		By: by, Owner: c.Owner.User.String(), DataKey: c.Owner.DataKey, Client: c.Principal.Client, Rank: rank, IdempotencyKey: key,
 		SealedOnly: c.Owner.Settings.Sealed, Permits: permits, Body: c.Body(), MediaType: c.ContentType,
 		Record: func(ctx context.Context, manifest string, records int) error {
 			return c.Audit(ctx, auditlog.Event{Manifest: manifest, Records: records})

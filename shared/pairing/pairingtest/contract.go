@@ -20,7 +20,7 @@ import (
 type Whole interface {
 	pairing.Store
 	Register(ctx context.Context, d pairing.Device) (bool, error)
-	Change(ctx context.Context, owner access.UserID, id pairing.DeviceID, t access.Tracker) (bool, error)
+	Change(ctx context.Context, owner access.UserID, id pairing.DeviceID, t access.Tracker) (access.Tracker, bool, error)
 	Unpair(ctx context.Context, owner access.UserID, id pairing.DeviceID, name pairing.ID) (bool, error)
 }
 
@@ -252,12 +252,26 @@ func Contract(t *testing.T, s Whole, account func(t *testing.T) access.UserID, t
 		d, c := pair(t, owner)
 		changed := trackerOf(c, now)
 		changed.Name, changed.State = "left wrist", access.Lost
-		done, err := s.Change(ctx, owner, d.ID, changed)
+		stored, done, err := s.Change(ctx, owner, d.ID, changed)
 		require.NoError(t, err)
 		require.True(t, done)
 		found := trackers(t, owner)[d.ID.String()]
+		require.Equal(t, found, stored)
 		require.Equal(t, [2]any{"left wrist", access.Lost}, [2]any{found.Name, found.State})
 		require.Equal(t, d.Key.Bytes(), found.Key)
+		for _, part := range []struct {
+			asked access.Tracker
+			want  [2]any
+		}{
+			{access.Tracker{Pairing: changed.Pairing, Name: "right wrist"}, [2]any{"right wrist", access.Lost}}, // still lost
+			{access.Tracker{Pairing: changed.Pairing, State: access.Active}, [2]any{"right wrist", access.Active}},
+		} {
+			stored, done, err = s.Change(ctx, owner, d.ID, part.asked)
+			require.NoError(t, err)
+			require.True(t, done)
+			require.Equal(t, part.want, [2]any{stored.Name, stored.State})
+			require.Equal(t, trackers(t, owner)[d.ID.String()], stored)
+		}
 		other := changed
 		other.Pairing = "another"
 		for _, test := range []struct {
@@ -265,7 +279,7 @@ func Contract(t *testing.T, s Whole, account func(t *testing.T) access.UserID, t
 			id    pairing.DeviceID
 			t     access.Tracker
 		}{{account(t), d.ID, changed}, {owner, Device(t).ID, changed}, {owner, d.ID, other}} {
-			done, err = s.Change(ctx, test.owner, test.id, test.t)
+			_, done, err = s.Change(ctx, test.owner, test.id, test.t)
 			require.NoError(t, err)
 			require.False(t, done)
 		}
@@ -325,7 +339,7 @@ func Contract(t *testing.T, s Whole, account func(t *testing.T) access.UserID, t
 		require.NotErrorIs(t, err, pairing.ErrTaken)
 		_, err = s.Register(ended, Device(t))
 		require.Error(t, err)
-		_, err = s.Change(ended, owner, d.ID, trackerOf(c, now))
+		_, _, err = s.Change(ended, owner, d.ID, trackerOf(c, now))
 		require.Error(t, err)
 		_, err = s.Unpair(ended, owner, d.ID, c.T1.Pairing)
 		require.Error(t, err)

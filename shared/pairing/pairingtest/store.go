@@ -3,6 +3,7 @@
 package pairingtest
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"maps"
@@ -185,21 +186,21 @@ func (s *Store) Pair(ctx context.Context, c pairing.Challenge, t access.Tracker)
 	return nil
 }
 
-// Change gives an account's tracker another name or state; false where the account
-// has no such tracker by this pairing.
-func (s *Store) Change(ctx context.Context, owner access.UserID, id pairing.DeviceID, t access.Tracker) (bool, error) {
+// Change gives an account's tracker another name or state, where t has one, and
+// returns it; false where the account has no such tracker by this pairing.
+func (s *Store) Change(ctx context.Context, owner access.UserID, id pairing.DeviceID, t access.Tracker) (access.Tracker, bool, error) {
 	done, err := s.call(ctx, "change")
 	if err != nil {
-		return false, err
+		return access.Tracker{}, false, err
 	}
 	defer done()
 	held, ok := s.trackers[owner][id.String()]
 	if !ok || held.Pairing != t.Pairing || s.closed[owner] {
-		return false, nil
+		return access.Tracker{}, false, nil
 	}
-	held.Name, held.State = t.Name, t.State
+	held.Name, held.State = cmp.Or(t.Name, held.Name), cmp.Or(t.State, held.State)
 	s.trackers[owner][id.String()] = held
-	return true, nil
+	return held, true, nil
 }
 
 // Unpair takes a tracker out of an account and retires its key; false as Change.
