@@ -167,9 +167,7 @@ func (h handler) begin(w http.ResponseWriter, r *http.Request, c *edge.Call) err
 	if len(c.Owner.Trackers) >= access.MaxTrackers { // about the caller's own account: it says nothing of the tracker
 		return fault.New(fault.Conflict, "account has its most trackers")
 	}
-	begun, err := h.pairing.Begin(r.Context(), c.Owner.User, asked, func(ctx context.Context) error {
-		return c.Audit(ctx, auditlog.Event{Device: asked.Device.String()})
-	})
+	begun, err := h.pairing.Begin(r.Context(), c.Owner.User, asked, record(c))
 	if err != nil {
 		return err
 	}
@@ -193,13 +191,18 @@ func (h handler) confirm(w http.ResponseWriter, r *http.Request, c *edge.Call) e
 	if err != nil {
 		return err
 	}
-	id, tracker, err := h.pairing.Confirm(r.Context(), c.Owner.User, name, in.Signature, func(ctx context.Context) error {
-		return c.Audit(ctx, auditlog.Event{Pairing: name.String()})
-	})
+	id, tracker, err := h.pairing.Confirm(r.Context(), c.Owner.User, name, in.Signature, record(c))
 	if err != nil {
 		return err
 	}
 	return edge.WriteJSON(w, http.StatusOK, describe(id.String(), tracker))
+}
+
+// record writes the event of a step.
+func record(c *edge.Call) pairing.Record {
+	return func(ctx context.Context, id pairing.DeviceID, name pairing.ID) error {
+		return c.Audit(ctx, auditlog.Event{Device: id.String(), Pairing: name.String()})
+	}
 }
 
 // device is a paired tracker as its owner sees it.

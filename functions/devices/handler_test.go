@@ -234,7 +234,8 @@ func TestALife(t *testing.T) {
 			actions = append(actions, e.Device+" "+e.Pairing)
 		}
 	}
-	require.Equal(t, []string{"acme-1 ", " " + d.Pairing, "acme-1 " + d.Pairing, "acme-1 " + d.Pairing, "acme-1 " + d.Pairing, "acme-1 ", " " + b.Pairing}, actions)
+	require.Equal(t, []string{"acme-1 " + d.Pairing, "acme-1 " + d.Pairing, "acme-1 " + d.Pairing, "acme-1 " + d.Pairing, "acme-1 " + d.Pairing,
+		"acme-1 " + b.Pairing, "acme-1 " + b.Pairing}, actions)
 }
 
 func TestRegister(t *testing.T) {

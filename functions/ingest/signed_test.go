@@ -57,6 +57,9 @@ func TestSignedUpload(t *testing.T) {
 	answer := w.do(t, w.post(readings, body, "Tracker-Signature", s))
 	require.Equal(t, 200, answer.StatusCode, answer.Body)
 	require.Equal(t, answer.Body, w.do(t, w.post(readings, body, "Tracker-Signature", s)).Body, "a retry")
+	for _, e := range w.Audit.Events() {
+		require.Equal(t, [2]string{"acme-1", pairingOf("acme-1")}, [2]string{e.Device, e.Pairing})
+	}
 
 	t.Run("compressed, what is signed is what it was before", func(t *testing.T) {
 		body := "[" + point(two, "beats/min") + "]"

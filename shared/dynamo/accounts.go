@@ -147,10 +147,6 @@ func decodeOwner(user access.UserID, i item) (access.Owner, error) {
 	if owner.Trackers, err = decodeTrackers(i["trackers"]); err != nil {
 		return access.Owner{}, err
 	}
-	if settings, ok := i["settings"].(*types.AttributeValueMemberM); ok {
-		signed, _ := settings.Value["signed"].(*types.AttributeValueMemberBOOL)
-		owner.Settings.Signed = signed != nil && signed.Value
-	}
 	for purpose, v := range consents.Value {
 		c, ok := v.(*types.AttributeValueMemberM)
 		if !ok {
@@ -164,7 +160,7 @@ func decodeOwner(user access.UserID, i item) (access.Owner, error) {
 		owner.Consents[access.Purpose(purpose)] = access.Consent{Version: getText(c.Value, "version"), Given: given.Value, Time: time.Unix(0, nanos).UTC(),
 			Locale: getText(c.Value, "locale"), How: getText(c.Value, "how")}
 	}
-	var err1, err2, err3 error
+	var err1, err2 error
 	owner.Grants, err1 = decodeMap(i, "grants", func(m item) (access.Grant, error) {
 		p, err := decodePermit(m)
 		g := access.Grant{Permit: p, To: getText(m, "to")}
@@ -174,17 +170,8 @@ func decodeOwner(user access.UserID, i item) (access.Owner, error) {
 		return g, err
 	})
 	owner.Apps, err2 = decodeMap(i, "apps", decodePermit)
-	owner.Trackers, err3 = decodeMap(i, "trackers", func(m item) (access.Tracker, error) {
-		since, ok := getNumber(m, "since")
-		tracker := access.Tracker{Pairing: getText(m, "pairing"), Key: getBytes(m, "key"), Name: getText(m, "name"),
-			State: access.State(getText(m, "state")), Since: time.Unix(since, 0).UTC()}
-		if !ok || tracker.Pairing == "" || len(tracker.Key) != 33 || tracker.State == "" {
-			return access.Tracker{}, broken
-		}
-		return tracker, nil
-	})
 	var readable bool
-	if owner.Settings, readable = decodeSettings(i["settings"]); !readable || errors.Join(err1, err2, err3) != nil {
+	if owner.Settings, readable = decodeSettings(i["settings"]); !readable || errors.Join(err1, err2) != nil {
 		return access.Owner{}, broken
 	}
 	return owner, nil

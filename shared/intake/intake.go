@@ -151,6 +151,7 @@ type Counters interface {
 // Signed is a tracker's word for a body, checked: it is that of a tracker that the
 // owner has paired.
 type Signed struct {
+	Device  string // its id, for the audit event
 	Pairing string
 	Counter int64
 	Text    string // the detached JWS

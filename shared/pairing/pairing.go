@@ -130,13 +130,16 @@ type Begun struct {
 // refused is the one answer to everything that a stranger could learn from.
 func refused() error { return fault.New(fault.NotFound, "no such tracker to be paired") }
 
-// Begin begins a pairing for an account. record writes the audit event; what
-// follows it is the effect. Errors: NotFound, whatever is wrong with the tracker,
+// Record writes the audit event of a step of a pairing; what follows it is the effect.
+// It names both, so that the trail says which tracker was joined by which pairing.
+type Record func(ctx context.Context, id DeviceID, pairing ID) error
+
+// Begin begins a pairing for an account. Errors: NotFound, whatever is wrong with the tracker,
 // the code or the reset; Unavailable; Internal; those of record.
 //
 // Everything that is refused costs the same work: one try, one read, one or two
 // signatures checked, whether or not the tracker exists.
-func (s *Service) Begin(ctx context.Context, owner access.UserID, r Request, record func(context.Context) error) (Begun, error) {
+func (s *Service) Begin(ctx context.Context, owner access.UserID, r Request, record Record) (Begun, error) {
 	now := s.Now()
 	left, err := s.Store.CountTry(ctx, owner, r.Device, now)
 	if err != nil {
@@ -168,7 +171,7 @@ func (s *Service) Begin(ctx context.Context, owner access.UserID, r Request, rec
 	if _, err := io.ReadFull(s.Rand, c.T1.ServiceNonce[:]); err != nil {
 		return Begun{}, fault.Wrap(fault.Internal, "no randomness for a nonce", err)
 	}
-	if err := record(ctx); err != nil {
+	if err := record(ctx, r.Device, c.T1.Pairing); err != nil {
 		return Begun{}, err
 	}
 	begun := Begun{Pairing: c.T1.Pairing, Message: c.T1.Bytes(), Expires: c.T1.Expires}
@@ -191,7 +194,7 @@ func (s *Service) Begin(ctx context.Context, owner access.UserID, r Request, rec
 // Confirm ends a pairing with the tracker's answer, an ASN.1 ECDSA signature of
 // T1.Answer. record and errors are as Begin's. The name is the device's id until
 // its owner gives it another.
-func (s *Service) Confirm(ctx context.Context, owner access.UserID, pairing ID, signature []byte, record func(context.Context) error) (DeviceID, access.Tracker, error) {
+func (s *Service) Confirm(ctx context.Context, owner access.UserID, pairing ID, signature []byte, record Record) (DeviceID, access.Tracker, error) {
 	now := s.Now()
 	c, found, err := s.Store.Attempt(ctx, pairing, now)
 	if err != nil {
@@ -209,7 +212,7 @@ func (s *Service) Confirm(ctx context.Context, owner access.UserID, pairing ID, 
 	if !found || !signed || !his || !whole || !now.Before(c.T1.Expires) {
 		return DeviceID{}, access.Tracker{}, refused()
 	}
-	if err := record(ctx); err != nil {
+	if err := record(ctx, c.T1.Device, pairing); err != nil {
 		return DeviceID{}, access.Tracker{}, err
 	}
 	t := access.Tracker{Pairing: pairing.String(), Key: c.Key.Bytes(), Name: c.T1.Device.String(), State: access.Active, Since: now.UTC().Truncate(time.Second)}

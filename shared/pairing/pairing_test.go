@@ -46,7 +46,7 @@ func newWorld(t testing.TB) *world {
 
 func (w *world) clock() time.Time { return w.now }
 
-func (w *world) record(context.Context) error { w.recorded++; return nil }
+func (w *world) record(context.Context, pairing.DeviceID, pairing.ID) error { w.recorded++; return nil }
 
 func user(t testing.TB) access.UserID {
 	id, err := access.NewUserID(rand.Reader)
@@ -377,7 +377,7 @@ func TestTwoPhones(t *testing.T) {
 		answerB := answer(t, tr, b)
 		var errs [2]error
 		var all sync.WaitGroup
-		quiet := func(context.Context) error { return nil }
+		quiet := func(context.Context, pairing.DeviceID, pairing.ID) error { return nil }
 		all.Go(func() { _, _, errs[0] = w.Confirm(t.Context(), w.ada, a.Pairing, answerA, quiet) })
 		all.Go(func() { _, _, errs[1] = w.Confirm(t.Context(), w.ben, b.Pairing, answerB, quiet) })
 		all.Wait()
@@ -567,9 +567,9 @@ func TestFailures(t *testing.T) {
 		w := newWorld(t)
 		r := press(t, w.made(t, "1"))
 		ctx, cancel := context.WithCancel(t.Context())
-		_, err := w.Begin(ctx, w.ada, r, func(context.Context) error { cancel(); return nil })
+		_, err := w.Begin(ctx, w.ada, r, func(context.Context, pairing.DeviceID, pairing.ID) error { cancel(); return nil })
 		require.Equal(t, fault.Unavailable, fault.KindOf(err))
-		_, err = w.Begin(t.Context(), w.ada, r, func(context.Context) error { return down })
+		_, err = w.Begin(t.Context(), w.ada, r, func(context.Context, pairing.DeviceID, pairing.ID) error { return down })
 		require.ErrorIs(t, err, down)
 	})
 	for _, call := range []string{"attempt", "pair"} {
@@ -582,7 +582,7 @@ func TestFailures(t *testing.T) {
 		require.Equal(t, fault.Unavailable, fault.KindOf(err), call)
 		require.Empty(t, w.store.Trackers(w.ada))
 		w.store.Hook = nil
-		_, _, err = w.Confirm(t.Context(), w.ada, b.Pairing, good, func(context.Context) error { return down })
+		_, _, err = w.Confirm(t.Context(), w.ada, b.Pairing, good, func(context.Context, pairing.DeviceID, pairing.ID) error { return down })
 		require.ErrorIs(t, err, down)
 		require.Empty(t, w.store.Trackers(w.ada))
 		_, _, err = w.Confirm(t.Context(), w.ada, b.Pairing, good, w.record)

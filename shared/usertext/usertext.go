@@ -45,6 +45,9 @@ func ParseName(s string) (Name, error) {
 	return Name{s}, nil
 }
 
+// brailleBlank is a symbol that shows nothing, as the letters that Unicode calls fillers.
+const brailleBlank = '\u2800'
+
 // The joiners of scripts and emoji. All other characters of format are refused:
 // they turn the direction of text, or are not seen.
 const (
@@ -59,7 +62,10 @@ func permitted(r rune) bool {
 	switch r {
 	case zeroWidthJoiner, zeroWidthNonJoiner:
 		return true
-	case utf8.RuneError:
+	case utf8.RuneError, brailleBlank:
+		return false
+	}
+	if unicode.Is(unicode.Other_Default_Ignorable_Code_Point, r) { // fillers, and joiners that join nothing
 		return false
 	}
 	return unicode.IsOneOf([]*unicode.RangeTable{unicode.L, unicode.M, unicode.N, unicode.P, unicode.S, unicode.Zs}, r)

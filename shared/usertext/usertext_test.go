@@ -39,6 +39,7 @@ func TestRefused(t *testing.T) {
 		"a\nb", "a\x00", "a\tb", "a\x7f", "a\u0085b", "a\u2028b", "a\u2029b",
 		"a\u202eb", "a\u202ab", "a\u2066b", "a\u2069", "a\u200eb", "a\u200fb", "a\u061cb",
 		"a\ufeffb", "a\u200bb", "a\u00adb", "a\U000e0041", "a\ue000", "a\U0010ffff", "a\ufffd", "a\xff", "\xed\xa0\x80",
+		"\u3164", "\u115f", "\u1160", "\uffa0", "\u2800", "a\u3164b", "a\u034fb", "a\u2800", // letters and symbols that are not seen
 	} {
 		_, err := usertext.ParseName(given)
 		require.Equal(t, fault.Invalid, fault.KindOf(err), "%q", given)

@@ -96,6 +96,11 @@ func Readings(w http.ResponseWriter, r *http.Request, c *edge.Call, in *intake.I
 	if request.Signed, err = signed(r.Header, c.Owner, request.Body); err != nil {
 		return err
 	}
+	if by := request.Signed; by != nil { // the event says whose word it is
+		request.Record = func(ctx context.Context, manifest string, records int) error {
+			return c.Audit(ctx, auditlog.Event{Manifest: manifest, Records: records, Device: by.Device, Pairing: by.Pairing})
+		}
+	}
 	results, err := in.Readings(r.Context(), request)
 	if err != nil {
 		return alarmed(r.Context(), c, err)
@@ -135,7 +140,7 @@ func signed(h http.Header, owner access.Owner, body []byte) (*intake.Signed, err
 	if !s.Verify(key, body) {
 		return nil, signedpayload.Refused()
 	}
-	return &intake.Signed{Pairing: s.Pairing.String(), Counter: s.Counter, Text: s.Text}, nil
+	return &intake.Signed{Device: s.Device.String(), Pairing: s.Pairing.String(), Counter: s.Counter, Text: s.Text}, nil
 }
 
 // appendResults writes what a batch is answered with. There are up to a thousand
