@@ -178,7 +178,7 @@ func (e enforced) attemptsOnStores(t *testing.T) []attempt {
 	}{
 		{name: "ReadingsTable", hash: "owner", key: item{"owner": text("ada"), "item": text("x")}, get: all(readings, project), query: all(readings, project), put: all(ingest, sealed)},
 		{name: "AccountsTable", hash: "id", key: item{"id": text("user#ada"), "document": text("owner")}, batch: all(ingest, sealed, readings, enrol, project, history, devices, sharing), query: all(sharing), put: all(enrol), update: all(enrol, devices, sharing)},
-		{name: "AccountsTable", hash: "id", key: item{"id": text("app#a"), "document": text("app")}, batch: all(ingest, sealed, readings, enrol, history, devices, admin, sharing), put: all(admin), update: all(admin)},
+		{name: "AccountsTable", hash: "id", key: item{"id": text("app#a"), "document": text("app")}, batch: all(ingest, sealed, readings, enrol, history, devices, admin, sharing, authorize), put: all(admin), update: all(admin)},
 		{name: "AccountsTable", hash: "id", key: item{"id": text("apps"), "document": text("request")}, batch: all(ingest, sealed, readings, enrol, history, devices, sharing), query: all(admin), put: all(admin)},
 		{name: "AccountsTable", hash: "id", key: item{"id": text("identity#a"), "document": text("caller")}, batch: all(ingest, sealed, readings, enrol, history, devices, admin, sharing), put: all(enrol), update: all(enrol, admin)},
 		{name: "AccountsTable", hash: "id", key: item{"id": text("device#acme-1"), "document": text("device")}, batch: all(ingest, sealed, readings, enrol, history, devices, sharing),
@@ -263,8 +263,17 @@ func (e enforced) attemptsOnStores(t *testing.T) []attempt {
 	add("read the token keys", all(ingest, sealed, readings, enrol, history, devices, sharing), func(ctx context.Context, c aws.Config) error {
 		return none(ssm.NewFromConfig(c).GetParameter(ctx, &ssm.GetParameterInput{Name: parameter}))
 	})
+	page := &ssm.PutParameterInput{Name: aws.String("/" + deployment + "/consent-page-key"), Value: aws.String("x"), Type: ssmtypes.ParameterTypeString, Overwrite: aws.Bool(true)}
+	_, err := ssm.NewFromConfig(e.root.AWS()).PutParameter(t.Context(), page) // as the operator does
+	require.NoError(t, err)
+	add("read the consent page's key", all(authorize), func(ctx context.Context, c aws.Config) error {
+		return none(ssm.NewFromConfig(c).GetParameter(ctx, &ssm.GetParameterInput{Name: page.Name}))
+	})
+	add("write the consent page's key", nil, func(ctx context.Context, c aws.Config) error {
+		return none(ssm.NewFromConfig(c).PutParameter(ctx, page))
+	})
 	certificates := &ssm.PutParameterInput{Name: aws.String("/database-ca"), Value: aws.String("x"), Type: ssmtypes.ParameterTypeString, Overwrite: aws.Bool(true)}
-	_, err := ssm.NewFromConfig(e.root.AWS()).PutParameter(t.Context(), certificates) // as the operator does
+	_, err = ssm.NewFromConfig(e.root.AWS()).PutParameter(t.Context(), certificates) // as the operator does
 	require.NoError(t, err)
 	add("read the database's certificates", all(migrate, project, history), func(ctx context.Context, c aws.Config) error {
 		return none(ssm.NewFromConfig(c).GetParameter(ctx, &ssm.GetParameterInput{Name: certificates.Name}))

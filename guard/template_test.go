@@ -78,6 +78,7 @@ var forbidden = []struct{ why, pattern string }{
 	{"a managed policy, which nobody here reads", `^\S+ managed `},
 	{"ingest opens owners' keys", `^Ingest(sealed)?Role kms:\S+ DataKey`},
 	{"jwks can more than read public keys", `^JwksRole (?:dynamodb|s3|ssm|rds-db):|^JwksRole kms:(?:Decrypt|Encrypt|Sign|Generate)`},
+	{"authorize can more than read what apps are", `^AuthorizeRole (?:kms|s3|rds-db|cognito-idp|apigateway):|^AuthorizeRole dynamodb:\S+ (?:Keys|Readings|Requests|AuditEvents)Table|^AuthorizeRole dynamodb:(?:GetItem|Query|Scan|PutItem|UpdateItem|DeleteItem)|^AuthorizeRole dynamodb:BatchGetItem AccountsTable\.Arn(?:$| if .*(?:user|identity|session|organisation)#)`},
 	{"enrol opens owners' keys", `^EnrolRole kms:Decrypt`},
 	{"keykeeper opens a key", `^KeykeeperRole kms:Decrypt`},
 	{"ingest reads what is stored", `^Ingest(sealed)?Role (dynamodb:(GetItem|Query|Scan|BatchGetItem) ReadingsTable|s3:GetObject)`},
@@ -166,6 +167,7 @@ func TestForbiddenGrantsAreFound(t *testing.T) {
 	for _, planted := range []string{
 		"IngestsealedRole kms:Decrypt DataKey.Arn if map[a:b]", "IngestRole kms:Decrypt UploadKey.Arn if map[StringEquals:map[kms:EncryptionAlgorithm:RSAES_OAEP_SHA_256]]",
 		"IngestsealedRole kms:Decrypt UploadKey.Arn if map[a:b]", "IngestsealedRole s3:GetObject x", "JwksRole dynamodb:GetItem KeysTable.Arn", "JwksRole kms:Sign EnrolmentKey.Arn",
+		"AuthorizeRole kms:Sign X", "AuthorizeRole dynamodb:BatchGetItem AccountsTable.Arn", "AuthorizeRole dynamodb:PutItem AccountsTable.Arn if map[x:[app#*]]", "AuthorizeRole dynamodb:BatchGetItem AccountsTable.Arn if map[x:[app#* user#*]]",
 		"IngestRole dynamodb:* ReadingsTable.Arn", "IngestRole dynamodb:PutItem *", "IngestRole managed AmazonS3FullAccess",
 		"IngestRole kms:Decrypt DataKey.Arn if map[a:b]", "EnrolRole kms:Decrypt DataKey.Arn if map[a:b]", "KeykeeperRole kms:Decrypt WriterKey.Arn if map[a:b]",
 		"IngestRole dynamodb:Query ReadingsTable.Arn", "IngestRole s3:GetObject x", "ReadingsRole dynamodb:PutItem KeysTable.Arn",

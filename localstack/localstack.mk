@@ -6,7 +6,7 @@ export RUFF_CACHE_DIR := $(CURDIR)/.local/ruff
 export MYPY_CACHE_DIR := $(CURDIR)/.local/mypy
 STACK_COMMAND := ./localstack/stack
 
-.PHONY: setup up down status deploy deploy-app grant-role pairing-root pairing-certificate migrate invoke
+.PHONY: setup up down status deploy deploy-app consent-page grant-role pairing-root pairing-certificate migrate invoke
 
 setup: ## Python environments, DynamoDB Local and PostgreSQL, into .local/
 	@$(STACK_COMMAND) setup
@@ -32,6 +32,11 @@ deploy-app: export STACK := $(STACK)
 deploy-app: export LOCAL := $(LOCAL)
 deploy-app: ## lets an app in: CLIENT=… KEY=… [PLAN=app|partner] [KIND=own|third-party|system|staff] [STACK=fitvault]; LOCAL=1 for the local AWS
 	@$(STACK_COMMAND) deploy-app
+
+consent-page: export STACK := $(STACK)
+consent-page: export LOCAL := $(LOCAL)
+consent-page: ## lets the page in on which people let apps in, after the first deployment: [STACK=fitvault]; LOCAL=1 for the local AWS
+	@$(STACK_COMMAND) consent-page
 
 # Every shell has a USER: only one that is given to make counts.
 grant-role: export USER_NAME := $(if $(filter command line,$(origin USER)),$(USER))

@@ -71,6 +71,11 @@ func attribute(tag, name string) string {
 
 // signIn is a person at the hosted pages; it returns what the app is told.
 func (w world) signIn(t *testing.T, address, user string) url.Values {
+	return w.arrive(t, address, user).Query()
+}
+
+// arrive is a person at the hosted pages; it returns where these lead.
+func (w world) arrive(t *testing.T, address, user string) *url.URL {
 	jar, err := cookiejar.New(nil)
 	require.NoError(t, err)
 	browser := w.Client()
@@ -93,7 +98,7 @@ func (w world) signIn(t *testing.T, address, user string) url.Values {
 	require.Equal(t, http.StatusFound, answer.StatusCode)
 	back, err := answer.Location()
 	require.NoError(t, err)
-	return back.Query()
+	return back
 }
 
 // get asks for a person's readings with whatever client presents the token.

@@ -22,7 +22,7 @@ func (h handler) routes() []edge.Route {
 }
 
 func (h handler) postReadings(w http.ResponseWriter, r *http.Request, c *edge.Call) error {
-	request, err := uploads.Request(r, c)
+	request, err := uploads.Request(r, c, false)
 	if err != nil {
 		return err
 	}
@@ -30,7 +30,7 @@ func (h handler) postReadings(w http.ResponseWriter, r *http.Request, c *edge.Ca
 }
 
 func (h handler) postRecording(w http.ResponseWriter, r *http.Request, c *edge.Call) error {
-	request, err := uploads.Request(r, c)
+	request, err := uploads.Request(r, c, true)
 	if err != nil {
 		return err
 	}

@@ -16,6 +16,12 @@ type handler struct {
 	opener sealedupload.Opener
 }
 
+// What a JWE is sent to, as its audience says.
+const (
+	ofReadings   = "readings"
+	ofRecordings = "recordings"
+)
+
 func (h handler) routes() []edge.Route {
 	types := []string{sealedupload.MediaType}
 	return []edge.Route{
@@ -27,7 +33,7 @@ func (h handler) routes() []edge.Route {
 }
 
 func (h handler) postReadings(w http.ResponseWriter, r *http.Request, c *edge.Call) error {
-	request, err := h.request(r, c, "readings", uploads.ReadingTypes)
+	request, err := h.request(r, c, ofReadings, uploads.ReadingTypes)
 	if err != nil {
 		return err
 	}
@@ -35,7 +41,7 @@ func (h handler) postReadings(w http.ResponseWriter, r *http.Request, c *edge.Ca
 }
 
 func (h handler) postRecording(w http.ResponseWriter, r *http.Request, c *edge.Call) error {
-	request, err := h.request(r, c, "recordings", intake.RecordingTypes)
+	request, err := h.request(r, c, ofRecordings, intake.RecordingTypes)
 	if err != nil {
 		return err
 	}
@@ -44,7 +50,7 @@ func (h handler) postRecording(w http.ResponseWriter, r *http.Request, c *edge.C
 
 // request is what the call asks of intake, with the body that was sealed in its own.
 func (h handler) request(r *http.Request, c *edge.Call, what string, types []string) (intake.Request, error) {
-	request, err := uploads.Request(r, c)
+	request, err := uploads.Request(r, c, what == ofRecordings)
 	if err != nil {
 		return intake.Request{}, err
 	}

@@ -299,6 +299,25 @@ func TestRefused(t *testing.T) {
 		edgetest.SetHeader(&long, "Idempotency-Key", strings.Repeat("k", 256))
 		w.refused(t, long, fault.BadRequest, 0)
 	})
+	t.Run("what the head shows to be refused never gets to KMS", func(t *testing.T) {
+		e := w.post(recordings, good)
+		e.MultiValueQueryStringParameters = map[string][]string{"profile": {"strict"}}
+		w.refused(t, e, fault.BadRequest, 0)
+		e = w.post(recordings, good)
+		edgetest.SetHeader(&e, "Tracker-Signature", "x")
+		w.refused(t, e, fault.BadRequest, 0)
+		e = w.post(readings, good)
+		edgetest.SetHeader(&e, "Tracker-Signature", "x")
+		w.refused(t, e, fault.SignatureRefused, 0)
+		d, err := w.Accounts.Read(t.Context(), access.Keys{User: w.Ada})
+		require.NoError(t, err)
+		before := *d.Owner
+		d.Owner.Settings.Signed = true
+		w.Accounts.Put(access.Documents{Owner: d.Owner})
+		defer w.Accounts.Put(access.Documents{Owner: &before})
+		w.refused(t, w.post(readings, good), fault.SignatureRequired, 0)
+		w.refused(t, w.post(recordings, good), fault.SignatureRequired, 0)
+	})
 	t.Run("KMS is down", func(t *testing.T) {
 		w.key.Err = errors.New("KMS is down")
 		w.refused(t, w.post(readings, good), fault.Unavailable, 1)

@@ -1,6 +1,7 @@
 """Lets an app in: its API key in a usage plan, and its app document. With operator's credentials, here and on AWS."""
 
 import hashlib
+import secrets
 from typing import Any
 
 from launcher.progress import Trouble
@@ -31,6 +32,23 @@ def deploy_app(
         raise Trouble(f"KIND must be one of {', '.join(KINDS)}.")
     add_key(session, stack, client, key, plan)
     session.client("dynamodb").put_item(TableName=stack["AccountsTable"], Item=document(client, key, scopes, kind))
+
+
+def deploy_page(session: Any, outputs: dict[str, str], stack: str) -> str:
+    """Lets the consent page in, by a key that whoever opens it can read; any number of times. Gives the key.
+
+    The plan bounds each key by itself, so who misuses this one takes nothing from other clients.
+    """
+    if not outputs.get("ConsentClient"):
+        raise Trouble("The stack has no client for the consent page: ConsentClientId and SignInUrl bring one.")
+    ssm, name = session.client("ssm"), f"/{stack}/consent-page-key"
+    try:
+        key = ssm.get_parameter(Name=name)["Parameter"]["Value"]
+    except ssm.exceptions.ParameterNotFound:
+        key = secrets.token_urlsafe(32)
+    deploy_app(session, outputs, outputs["ConsentClient"], key, "partner", ["fitvault/sharing.manage"])
+    ssm.put_parameter(Name=name, Type="String", Value=key, Overwrite=True)
+    return key
 
 
 def add_key(session: Any, stack: dict[str, str], client: str, key: str, plan: str) -> None:

@@ -66,6 +66,7 @@ def parse(words: list[str]) -> argparse.Namespace:
     forged.add_argument("--header", type=json.loads, default={}, help="JSON; null removes a member")
     forged.add_argument("--key", default="pool", choices=["pool", "random", "none", "hs256-public"])
     command("deploy-app", deploy_app, "lets an app in: CLIENT, KEY, PLAN, STACK from the environment; LOCAL=1 for here")
+    command("consent-page", consent_page, "lets the consent page in: STACK from the environment; LOCAL=1 for here")
     command("grant-role", grant_role, "gives a member of the staff a role, as `make grant-role` says")
     command("pairing-root", pairing_root, "makes the root that trackers are made with: ROOT from the environment")
     command(
@@ -258,6 +259,19 @@ def deploy_app(layout: Layout, _: argparse.Namespace) -> int:
     scopes = seed.app_scopes(seed.settings("staff" if kind == "staff" else "people"))
     apps.deploy_app(operator, outputs, client, key, plan, scopes, kind)
     say(f"{client} may use the API, in the plan of {plan}s.")
+    return 0
+
+
+def consent_page(layout: Layout, _: argparse.Namespace) -> int:
+    with_packages(layout)
+    import boto3
+
+    from launcher import apps, deployment
+
+    stack = os.environ.get("STACK") or STACK
+    operator: Any = deployment.Local(layout) if os.environ.get("LOCAL") else boto3.Session()
+    apps.deploy_page(operator, apps.outputs(operator, stack), stack)
+    say("The consent page may use the API.")
     return 0
 
 

@@ -54,6 +54,8 @@ def parameters(layout: Layout, made: dict[str, Pool]) -> dict[str, str]:
         "ExistingUserPoolArn": people.arn,
         "TokenIssuer": pools.issuer(people),
         "TokenKeysUrl": services.keys_url(layout, people.id),
+        "SignInUrl": layout.cognito,
+        "ConsentClientId": people.clients["consent"],
         "ExistingStaffUserPoolArn": staff.arn,
         "StaffTokenIssuer": pools.issuer(staff),
         "StaffTokenKeysUrl": services.keys_url(layout, staff.id),

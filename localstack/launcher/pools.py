@@ -56,6 +56,15 @@ CLIENTS = {
             "AllowedOAuthScopes": ["fitvault/readings.read", "fitvault/readings.write"],
         },
     ),
+    "consent": Client(  # of the consent page; where it is is known when it is deployed
+        differs={
+            "AllowedOAuthScopes": ["openid", "email", "fitvault/sharing.manage"],
+            "AccessTokenValidity": 15,
+            "IdTokenValidity": 15,
+            "RefreshTokenValidity": 60,
+            "TokenValidityUnits": {"AccessToken": "minutes", "IdToken": "minutes", "RefreshToken": "minutes"},
+        },
+    ),
     "staff": Client(pool="staff", kind="staff"),
 }
 
@@ -114,6 +123,11 @@ def ensure(cognito: Any, name: str, settings: PoolSettings) -> Pool:
         {name: id for name, (id, _) in made.items()},
         {name: secret for name, (_, secret) in made.items() if secret},
     )
+
+
+def set_callback(cognito: Any, pool: Pool, name: str, settings: dict[str, Any], callback: str) -> None:
+    """Says where a client returns to, where that was not known when it was made."""
+    _ensure_client(cognito, pool.id, name, settings | {"CallbackURLs": [callback]})
 
 
 def _ensure_server(cognito: Any, pool: str, settings: dict[str, Any]) -> None:

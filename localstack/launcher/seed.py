@@ -4,7 +4,7 @@ import secrets
 from typing import Any
 
 from launcher import apps, deployment, pools, postgres, roles, signin, stackfile
-from launcher.layout import CREDENTIALS, REGION, ROOT, Layout
+from launcher.layout import CREDENTIALS, REGION, ROOT, STACK, Layout
 from launcher.pools import Pool
 from launcher.progress import step
 from launcher.template import PoolSettings, load, pool_settings
@@ -33,8 +33,12 @@ def seed(layout: Layout, made: dict[str, Pool], outputs: dict[str, str], fresh: 
     """Keeps the keys and passwords of an earlier stack.json. `fresh`: the database is new, so nobody has an account."""
     old = stackfile.read_if_there(layout) or {}
     operator, cognito = deployment.Local(layout), pools.client(layout)
+    page = deployment.api_url(layout, outputs["ApiId"]) + "/authorize"
     with step("apps"):
+        consent = settings().client | pools.CLIENTS["consent"].differs
+        pools.set_callback(cognito, made["people"], "consent", consent, page)
         clients = {name: _app(operator, outputs, made, old, name) for name in pools.CLIENTS}
+        clients["consent"]["callback"] = page
     with step("people and staff"):
         users = {
             name: _user(cognito, made, old, name, pool, fresh)
@@ -74,7 +78,9 @@ def _app(operator: Any, outputs: dict[str, str], made: dict[str, Pool], old: dic
     pool, wanted = made[app.pool], settings(app.pool).client | app.differs
     id, key = pool.clients[name], _old(old, "clients", name, "api_key") or secrets.token_urlsafe(32)
     scopes = wanted["AllowedOAuthScopes"]
-    if app.document:
+    if name == "consent":
+        key = apps.deploy_page(operator, outputs, STACK)
+    elif app.document:
         apps.deploy_app(operator, outputs, id, key, app.plan, api_scopes(scopes), app.kind)
     else:
         apps.add_key(operator, outputs, id, key, app.plan)

@@ -106,6 +106,19 @@ class Cloud:
         self.keys: dict[str, str] = {}
         self.plans: dict[str, set[str]] = {"plan-a": set(), "plan-p": set()}
         self.items: list[dict[str, Any]] = []
+        self.parameters: dict[str, str] = {}
+
+    class exceptions:
+        class ParameterNotFound(Exception):
+            pass
+
+    def get_parameter(self, Name: str) -> dict[str, Any]:
+        if Name not in self.parameters:
+            raise self.exceptions.ParameterNotFound
+        return {"Parameter": {"Value": self.parameters[Name]}}
+
+    def put_parameter(self, Name: str, Type: str, Value: str, Overwrite: bool) -> None:
+        self.parameters[Name] = Value
 
     def client(self, _: str) -> "Cloud":
         return self
@@ -172,6 +185,22 @@ def test_a_short_key_or_an_unknown_plan_or_kind_is_refused(key: str, plan: str, 
     assert not cloud.keys and not cloud.items
 
 
+def test_the_consent_page_gets_a_key_that_stays_and_may_only_share() -> None:
+    cloud, outputs = Cloud(), OUTPUTS | {"ConsentClient": "client-2"}
+    key = apps.deploy_page(cloud, outputs, "fitvault")
+    assert apps.deploy_page(cloud, outputs, "fitvault") == key
+    assert cloud.parameters == {"/fitvault/consent-page-key": key}
+    assert cloud.plans == {"plan-a": set(), "plan-p": {"key-0"}}
+    assert cloud.items[-1] == apps.document("client-2", key, ["fitvault/sharing.manage"], "own")
+
+
+def test_without_its_client_there_is_no_consent_page() -> None:
+    cloud = Cloud()
+    with pytest.raises(Trouble, match="ConsentClientId"):
+        apps.deploy_page(cloud, OUTPUTS | {"ConsentClient": ""}, "fitvault")
+    assert not cloud.keys and not cloud.items and not cloud.parameters
+
+
 def test_an_identity_has_the_key_that_functions_look_for() -> None:
     """As access.IdentityKey makes it: its own test holds the same value."""
     assert roles.identity_key("issuer", "subject") == "identity#xDqK74N14nzYw5i8T1b-KpPXWfmZ1UxSLEmltlcODHU"
@@ -200,6 +229,14 @@ def test_passwords_are_long_and_of_all_kinds() -> None:
         assert len(password) == 32
         assert any(c.islower() for c in password) and any(c.isupper() for c in password)
         assert any(c.isdigit() for c in password) and not password.isalnum()
+
+
+def test_the_consent_page_signs_people_in_as_the_template_says() -> None:
+    wanted = template.load(ROOT / "template.yaml")["Resources"]["ConsentClient"]["Properties"]
+    made = seed.settings().client | pools.CLIENTS["consent"].differs
+    assert {name: made[name] for name in template.CLIENT if name in made} == {
+        name: wanted[name] for name in template.CLIENT if name in wanted
+    }
 
 
 # ---- events -----------------------------------------------------------------

@@ -1,6 +1,7 @@
 package edge_test
 
 import (
+	"context"
 	"net/http"
 	"strings"
 	"testing"
@@ -62,4 +63,55 @@ func TestPublic(t *testing.T) {
 			require.Equal(t, []string{"no-store"}, answer.MultiValueHeaders["Cache-Control"])
 		})
 	}
+}
+
+// TestDocumentsOfOtherTypes: a document's own headers, and no keeping where nobody asks for it.
+func TestDocumentsOfOtherTypes(t *testing.T) {
+	w := edgetest.New(t)
+	config := w.Config("authorize")
+	p := edge.Public{Function: "authorize", Log: config.Log, Now: w.Now, Rand: config.Rand,
+		Documents: []edge.Document{{Resource: "/authorize", Body: []byte(`<p>`), Type: "text/html", Headers: map[string]string{"X-Frame-Options": "DENY"}}}}
+	answer, err := p.Handle(t.Context(), w.Event("ada", http.MethodGet, "/authorize", nil))
+	require.NoError(t, err)
+	require.Equal(t, "<p>", answer.Body)
+	require.Equal(t, map[string][]string{
+		"Cache-Control": {"no-store"}, "Content-Type": {"text/html"}, "X-Request-Id": {edgetest.RequestID}, "X-Frame-Options": {"DENY"},
+		"Strict-Transport-Security": {"max-age=31536000"}, "X-Content-Type-Options": {"nosniff"},
+	}, answer.MultiValueHeaders)
+}
+
+// TestInquiries: the query goes in, and comes out in no log; a failure is a problem.
+func TestInquiries(t *testing.T) {
+	w := edgetest.New(t)
+	config := w.Config("authorize")
+	inquiry := func(answer func(map[string][]string) (any, error)) edge.Public {
+		return edge.Public{Function: "authorize", Log: config.Log, Now: w.Now, Rand: config.Rand, Inquiries: []edge.Inquiry{
+			{Resource: "/authorize/request", Answer: func(_ context.Context, query map[string][]string) (any, error) { return answer(query) }}}}
+	}
+	e := w.Event("ada", http.MethodGet, "/authorize/request", nil)
+	e.MultiValueQueryStringParameters = map[string][]string{"state": {"canary"}}
+
+	answer, err := inquiry(func(query map[string][]string) (any, error) { return query["state"], nil }).Handle(t.Context(), e)
+	require.NoError(t, err)
+	require.Equal(t, `["canary"]`, answer.Body)
+	require.Equal(t, [][]string{{"no-store"}, {"application/json"}}, [][]string{answer.MultiValueHeaders["Cache-Control"], answer.MultiValueHeaders["Content-Type"]})
+
+	for kind, fails := range map[fault.Kind]func(map[string][]string) (any, error){
+		fault.Invalid:  func(map[string][]string) (any, error) { return nil, fault.New(fault.Invalid, "a parameter") },
+		fault.Internal: func(query map[string][]string) (any, error) { panic(query["state"][0]) },
+	} {
+		answer, err := inquiry(fails).Handle(t.Context(), e)
+		require.NoError(t, err)
+		edgetest.RequireProblem(t, answer, kind)
+	}
+	answer, err = inquiry(func(map[string][]string) (any, error) { return func() {}, nil }).Handle(t.Context(), e)
+	require.NoError(t, err)
+	edgetest.RequireProblem(t, answer, fault.Internal)
+	require.Equal(t, 4, strings.Count(w.Log.String(), `"resource":"/authorize/request"`))
+	require.NotContains(t, w.Log.String(), "canary")
+
+	e.HTTPMethod = http.MethodPost
+	answer, err = inquiry(func(map[string][]string) (any, error) { return nil, nil }).Handle(t.Context(), e)
+	require.NoError(t, err)
+	edgetest.RequireProblem(t, answer, fault.NotFound)
 }

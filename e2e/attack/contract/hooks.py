@@ -101,6 +101,7 @@ def filter_failure(
         or (problem == "bad-request" and route.endswith("/sealed"))
         or (problem == "bad-request" and route == "GET /users/{user}/days" and not (a_span(query) and counted(query)))
         or (problem == "bad-request" and route == "GET /users/{user}/readings" and not served(query))
+        or (problem == "invalid" and route == "GET /authorize/request" and not asked_well(query))
         or (problem == "idempotency-key-reused" and "Idempotency-Key" in (case.headers or {}))
     )
 
@@ -130,3 +131,10 @@ def served(query: dict[str, Any], types: set[str] = SERVED) -> bool:
 def counted(query: dict[str, Any]) -> bool:
     """The same for days, which count trackpoints too."""
     return served(query, SERVED | {"fitvault:trackpoint"})
+
+
+def asked_well(query: dict[str, Any]) -> bool:
+    """Whether an app asks for types that there are, and for something of a person; each thing once."""
+    types, scopes = query["types"].split(" "), query["scope"].split(" ")
+    once = len(set(types)) == len(types) and len(set(scopes)) == len(scopes)
+    return once and SERVED | {"fitvault:recording"} >= set(types) and scopes != ["fitvault/firmware.read"]

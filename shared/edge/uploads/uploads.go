@@ -46,12 +46,26 @@ var ReadingTypes = []string{mediaJSON, mediaJSONGz}
 // RecordingQuery is what the query of a recording may hold.
 var RecordingQuery = []edge.Parameter{{Name: "profile"}}
 
-// Request is what the call asks of intake, with the call's own body; Record writes
-// its audit event.
-func Request(r *http.Request, c *edge.Call) (intake.Request, error) {
+// Request is what the call asks of intake, of readings or, unsigned, a recording, with the call's own body; Record writes
+// its audit event. What can be refused by the request's head is refused here, before
+// a body is decrypted or unpacked.
+func Request(r *http.Request, c *edge.Call, recording bool) (intake.Request, error) {
 	key, err := idempotencyKey(r.Header)
 	if err != nil {
 		return intake.Request{}, err
+	}
+	if recording && len(r.Header.Values(signatureHeader)) > 0 { // nobody shall think that it was checked
+		return intake.Request{}, fault.New(fault.BadRequest, "recordings are not signed")
+	}
+	if c.Owner.Settings.Signed && len(r.Header.Values(signatureHeader)) == 0 {
+		return intake.Request{}, fault.New(fault.SignatureRequired, "the account takes signed uploads only")
+	}
+	if _, _, err := signer(r.Header, c.Owner); err != nil {
+		return intake.Request{}, err
+	}
+	lenient := c.Query().Has("profile")
+	if lenient && c.Query().Get("profile") != "lenient" {
+		return intake.Request{}, fault.New(fault.BadRequest, "profile is not one that there is")
 	}
 	rank, permits := block.RankOwner, (func(reading.Type) bool)(nil)
 	if c.Decision.Bounded { // somebody else, or an app that is not ours
@@ -62,7 +76,7 @@ func Request(r *http.Request, c *edge.Call) (intake.Request, error) {
 		by = c.Principal.User.String() // "" of a system, whose client is nobody else's
 	}
 	return intake.Request{
-		By: by, Owner: c.Owner.User.String(), DataKey: c.Owner.DataKey, Client: c.Principal.Client, Rank: rank, IdempotencyKey: key,
+		Lenient: lenient, By: by, Owner: c.Owner.User.String(), DataKey: c.Owner.DataKey, Client: c.Principal.Client, Rank: rank, IdempotencyKey: key,
 		SealedOnly: c.Owner.Settings.Sealed, Permits: permits, Body: c.Body(), MediaType: c.ContentType,
 		Record: func(ctx context.Context, manifest string, records int) error {
 			return c.Audit(ctx, auditlog.Event{Manifest: manifest, Records: records})
@@ -85,9 +99,6 @@ func idempotencyKey(h http.Header) (string, error) {
 
 // Readings takes request in, whose MediaType is one of ReadingTypes, and answers.
 func Readings(w http.ResponseWriter, r *http.Request, c *edge.Call, in *intake.Intake, request intake.Request) (err error) {
-	if err := demanded(r.Header, c.Owner); err != nil { // before anything is unpacked
-		return err
-	}
 	if request.MediaType == mediaJSONGz {
 		if request.Body, err = gzipbody.Decompress(request.Body, openmhealth.Intake.Bytes); err != nil {
 			return err
@@ -108,34 +119,35 @@ func Readings(w http.ResponseWriter, r *http.Request, c *edge.Call, in *intake.I
 	return edge.WriteText(w, http.StatusOK, appendResults(nil, results))
 }
 
-// demanded refuses an upload that no tracker has signed where the account takes
-// nothing else.
-func demanded(h http.Header, owner access.Owner) error {
-	if owner.Settings.Signed && len(h.Values(signatureHeader)) == 0 {
-		return fault.New(fault.SignatureRequired, "the account takes signed uploads only")
-	}
-	return nil
-}
-
-// signed checks a tracker's signature over body, as it was before compression; nil
-// where there is none. A tracker of somebody else, one that is unpaired or lost, an
-// earlier pairing's, another key's: they are all the same refusal.
-func signed(h http.Header, owner access.Owner, body []byte) (*intake.Signed, error) {
+// signer reads a tracker's signature, and whose key it must be of; nil where there is
+// none. A tracker of somebody else, one that is unpaired or lost, an earlier pairing's:
+// they are all the same refusal as another key's.
+func signer(h http.Header, owner access.Owner) (*signedpayload.Signature, pairing.Key, error) {
 	values := h.Values(signatureHeader)
 	if len(values) == 0 {
-		return nil, nil
+		return nil, pairing.Key{}, nil
 	}
 	s, err := signedpayload.Parse(values[0])
 	if err != nil {
-		return nil, err
+		return nil, pairing.Key{}, err
 	}
 	tracker, paired := owner.Trackers[s.Device.String()]
 	if !paired || tracker.State != access.Active || tracker.Pairing != s.Pairing.String() {
-		return nil, signedpayload.Refused()
+		return nil, pairing.Key{}, signedpayload.Refused()
 	}
 	key, err := pairing.ParseKey(tracker.Key)
 	if err != nil {
-		return nil, fault.New(fault.Internal, "owner document: tracker's key")
+		return nil, pairing.Key{}, fault.New(fault.Internal, "owner document: tracker's key")
+	}
+	return &s, key, nil
+}
+
+// signed checks a tracker's signature over body, as it was before compression; nil
+// where there is none.
+func signed(h http.Header, owner access.Owner, body []byte) (*intake.Signed, error) {
+	s, key, err := signer(h, owner)
+	if err != nil || s == nil {
+		return nil, err
 	}
 	if !s.Verify(key, body) {
 		return nil, signedpayload.Refused()
@@ -186,18 +198,6 @@ const softLimit = 16 << 20
 // Recording takes request in, whose MediaType is one of intake.RecordingTypes, and answers.
 func Recording(w http.ResponseWriter, r *http.Request, c *edge.Call, in *intake.Intake, request intake.Request) error {
 	defer debug.SetMemoryLimit(debug.SetMemoryLimit(softLimit)) // a process serves one request at a time
-	if len(r.Header.Values(signatureHeader)) > 0 {              // nobody shall think that it was checked
-		return fault.New(fault.BadRequest, "recordings are not signed")
-	}
-	if err := demanded(r.Header, c.Owner); err != nil {
-		return err
-	}
-	if c.Query().Has("profile") {
-		if c.Query().Get("profile") != "lenient" {
-			return fault.New(fault.BadRequest, "profile is not one that there is")
-		}
-		request.Lenient = true
-	}
 	e, err := in.Recording(r.Context(), request)
 	if err != nil {
 		return alarmed(r.Context(), c, err)
