@@ -160,7 +160,7 @@ func (s Sequencer) Run(ctx context.Context, until time.Time) (r Result, err erro
 		return r, err
 	}
 	for span := slice; ; {
-		now := s.Now()
+		now := s.moment()
 		end := head.Taken.Add(span)
 		if end.After(now) {
 			end = now
@@ -182,6 +182,9 @@ func (s Sequencer) Run(ctx context.Context, until time.Time) (r Result, err erro
 	}
 }
 
+// moment is now, as exactly as a head keeps it.
+func (s Sequencer) moment() time.Time { return s.Now().UTC().Truncate(time.Millisecond) }
+
 // begin reads the head, finishes what it says was begun, and holds it to what is
 // published. A log without head and checkpoint begins.
 func (s Sequencer) begin(ctx context.Context) (Head, error) {
@@ -196,7 +199,7 @@ func (s Sequencer) begin(ctx context.Context) (Head, error) {
 			}
 			return Head{}, err
 		}
-		first := Head{Tree: tiles.Empty(), Taken: s.Now().Add(-Beginning), Published: -1}
+		first := Head{Tree: tiles.Empty(), Taken: s.moment().Add(-Beginning), Published: -1}
 		if err := s.Heads.Move(ctx, Head{}, first); err != nil {
 			return Head{}, moved(err)
 		}

@@ -195,11 +195,23 @@ func (m *Memory) Index(_ context.Context, leaves map[record.Pseudonym][]int64) e
 	return nil
 }
 
-// Leaves is what Index was told of a subject, in order.
-func (m *Memory) Leaves(_ context.Context, name string, before int64, limit int) (all []int64, err error) {
+// Pseudonym is a subject's; sequence.ErrNotFound of whom no event concerns.
+func (m *Memory) Pseudonym(_ context.Context, name string) (record.Pseudonym, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	for i := range m.index[m.subjects[name].pseudonym] {
+	s, there := m.subjects[name]
+	if !there {
+		return record.Pseudonym{}, sequence.ErrNotFound
+	}
+	return s.pseudonym, nil
+}
+
+// Leaves is what Index was told of a subject: at most limit of those before one,
+// the newest first.
+func (m *Memory) Leaves(_ context.Context, p record.Pseudonym, before int64, limit int) (all []int64, err error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for i := range m.index[p] {
 		if i < before {
 			all = append(all, i)
 		}
