@@ -127,7 +127,7 @@ func TestWhole(t *testing.T) {
 	require.Empty(t, report.Findings)
 	require.EqualValues(t, events, report.Tree.N)
 	require.Equal(t, len(log.Files()), report.Objects)
-	require.Equal(t, 4, report.Checkpoints)
+	require.Equal(t, 4, report.Checkpoints, "the newest, and those of three hours")
 	require.NoError(t, theirs(log, log.Files()))
 }
 

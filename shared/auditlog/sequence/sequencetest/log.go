@@ -53,9 +53,10 @@ func (l *Log) Store(t testing.TB, owner string) string {
 	return id
 }
 
-// Run takes what waits.
+// Run takes what waits, a minute later.
 func (l *Log) Run(t testing.TB) {
 	t.Helper()
+	l.Time = l.Time.Add(time.Minute)
 	now := func() time.Time { return l.Time }
 	_, err := NewProcess(l.Memory, l.Keys, now).Sequencer.Run(context.Background(), l.Time.Add(time.Hour))
 	require.NoError(t, err)
