@@ -48,6 +48,8 @@ const (
 	devices   = "DevicesRole"
 	admin     = "AdminRole"
 	sharing   = "SharingRole"
+	sequencer = "SequencerRole"
+	auditing  = "AuditRole"
 )
 
 // conditions are template.yaml's as they are on AWS, with a database of its own.
@@ -160,7 +162,7 @@ func (e enforced) deploy(t *testing.T) {
 		require.NoError(t, err)
 		e.arns[id+".Arn"] = *made.TableDescription.TableArn
 	}
-	for id, name := range map[string]string{"DocumentsBucket": "documents", "FailuresBucket": "failures"} {
+	for id, name := range map[string]string{"DocumentsBucket": "documents", "FailuresBucket": "failures", "AuditLogBucket": "auditlog"} {
 		_, err = bucketsOf(e.root).CreateBucket(ctx, &s3.CreateBucketInput{Bucket: aws.String(name),
 			CreateBucketConfiguration: &s3types.CreateBucketConfiguration{LocationConstraint: s3types.BucketLocationConstraintEuCentral1}})
 		require.NoError(t, err)
@@ -262,12 +264,12 @@ func (e enforced) as(t *testing.T, role string) aws.Config {
 func TestRoles(t *testing.T) {
 	e := newEnforced(t)
 	configs := map[string]aws.Config{}
-	for _, role := range []string{ingest, sealed, jwks, readings, enrol, keykeeper, migrate, project, history, devices, admin, sharing} {
+	for _, role := range []string{ingest, sealed, jwks, readings, enrol, keykeeper, migrate, project, history, devices, admin, sharing, sequencer, auditing} {
 		configs[role] = e.as(t, role)
 	}
 	for _, a := range slices.Concat(e.attemptsOnKeys(t), e.attemptsOnStores(t)) {
 		t.Run(a.name, func(t *testing.T) {
-			for _, role := range []string{ingest, sealed, jwks, readings, enrol, keykeeper, migrate, project, history, devices, admin, sharing} {
+			for _, role := range []string{ingest, sealed, jwks, readings, enrol, keykeeper, migrate, project, history, devices, admin, sharing, sequencer, auditing} {
 				err := a.try(t.Context(), configs[role])
 				if slices.Contains(a.may, role) {
 					require.NoError(t, err, "%s may not", role)
