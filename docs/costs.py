@@ -20,7 +20,7 @@ ASSUMED = {
     "manifest": (500, "bytes of a manifest in the table", "the fields of intake.Manifest"),
     "event": (400, "bytes of an audit event in the table", "the fields of auditlog.Event"),
     "taken": (35, "days that an audit event stays in the table once it is in the log", "shared/dynamo/auditstate.go"),
-    "leaf": (800, "bytes of an audit event in the log: entry, sealed event, its share of tiles", "shared/auditlog; half of it JSON's names"),
+    "leaf": (800, "bytes of an audit event in the log: entry, sealed event, tiles", "shared/auditlog, assumed"),
     "noted": (110, "bytes that say whose event a leaf is", "shared/dynamo/auditstate.go"),
     "guard_reads": (3, "documents read for each decision: caller, app, owner", "shared/edge/guard.go"),
     "ingest_gbs": (0.5 * 0.05, "GB-seconds of a sync", "512 MB (template.yaml) for 50 ms, assumed"),

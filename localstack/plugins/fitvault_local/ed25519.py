@@ -34,7 +34,7 @@ def install() -> None:
         self._serialize_key(key)
 
     def usable(self: Any, data: bytes, message_type: str | None, algorithm: str) -> bool:
-        """Whether this key is ours. AWS: the algorithm goes with this spec alone, and takes messages alone, no digests."""
+        """Whether this key is ours. AWS: the algorithm goes with this spec alone, and takes messages, no digests."""
         ours = self.metadata.get("KeySpec") == SPEC
         if ours != (algorithm == ALGORITHM):
             raise InvalidKeyUsageException("The algorithm is not of this key.")
