@@ -19,6 +19,9 @@ ASSUMED = {
     "page": (300_000, "bytes of a page of raw readings", "assumed: 1,000 data points of 300 bytes"),
     "manifest": (500, "bytes of a manifest in the table", "the fields of intake.Manifest"),
     "event": (400, "bytes of an audit event in the table", "the fields of auditlog.Event"),
+    "taken": (35, "days that an audit event stays in the table once it is in the log", "shared/dynamo/auditstate.go"),
+    "leaf": (800, "bytes of an audit event in the log: entry, sealed event, tiles", "shared/auditlog, assumed"),
+    "noted": (110, "bytes that say whose event a leaf is", "shared/dynamo/auditstate.go"),
     "guard_reads": (3, "documents read for each decision: caller, app, owner", "shared/edge/guard.go"),
     "ingest_gbs": (0.5 * 0.05, "GB-seconds of a sync", "512 MB (template.yaml) for 50 ms, assumed"),
     "read_gbs": (1.73 * 0.15, "GB-seconds of a page of raw readings", "1,769 MB (template.yaml) for 150 ms, assumed"),
@@ -66,8 +69,8 @@ PRICES = {
 }
 API_TIERS = [(333e6, 3.5e-6), (667e6, 2.8e-6), (19e9, 2.38e-6), (float("inf"), 1.51e-6)]
 LAMBDA_TIERS = [(6e9, 0.0000166667), (9e9, 0.000015), (float("inf"), 0.0000133334)]  # x86
-KEYS, ENDPOINTS, ZONES = 9, 2, 2  # KMS keys; KMS and SSM from the VPC (DynamoDB and S3 are free gateway endpoints)
-METRICS, ALARMS = 16, 25  # shared/metrics, `succeeded` of three functions; metrics that alarms of template.yaml watch
+KEYS, ENDPOINTS, ZONES = 10, 2, 2  # KMS keys; KMS and SSM from the VPC (DynamoDB and S3 are free gateway endpoints)
+METRICS, ALARMS = 17, 28  # shared/metrics, `succeeded` of four functions; metrics that alarms of template.yaml watch
 
 A = {name: value for name, (value, *_) in ASSUMED.items()}
 P = {name: value for name, (value, _) in PRICES.items()}
@@ -101,6 +104,9 @@ class Month:
         self.wru = (self.posts + self.recordings) * written + (self.raw + self.days + self.recordings)
         # project writes an event for each rebuild (functions/project/owner.go).
         self.wru += self.syncs * units(A["event"], 1_000)
+        # The sequencer marks each event, and notes whose it is; what it reads is less than a unit an event.
+        self.events = self.api + self.syncs
+        self.wru += 2 * self.events
         # Intake reads the owner's public key; a page opens a day of blocks; a rebuild opens half a day in the mean, and
         # reads the owner's account and private key.
         self.rru_intake = (self.posts + self.recordings) * (A["guard_reads"] + 1)
@@ -116,10 +122,11 @@ class Month:
         )
         self.calls = self.api + self.syncs / A["batch"]
         self.out = self.raw * A["page"] + self.recordings * A["document"] + self.days * 10_000
-        # After a year. Manifests live for 35 days, audit events for as long as nothing takes them.
+        # After a year. Manifests live for 35 days, audit events too, once they are in the log, which grows.
         self.readings_gb = self.day * YEAR / 1e9
         self.requests_gb = self.posts * 35 / DAYS * A["manifest"] / 1e9
-        self.events_gb = (self.api + self.syncs) * 12 * A["event"] / 1e9
+        self.events_gb = self.events * (A["taken"] / DAYS * A["event"] + 12 * A["noted"]) / 1e9
+        self.log_gb = self.events * 12 * A["leaf"] / 1e9
         self.rows_gb = A["row"] * YEAR / 1e9
         self.documents_gb = A["recordings"] * 52 * A["document"] / 1e9
 
@@ -160,7 +167,7 @@ def lines(users: int, form: str) -> dict[str, float]:
         + n * m.rows_gb * P["aurora_gb"]
         + n * m.syncs * A["rebuild_io"] * P["aurora_io"],
         "VPC endpoints": ENDPOINTS * ZONES * MONTH_H * P["endpoint_h"] + n * m.syncs * 6_000 / 1e9 * P["endpoint_gb"],
-        "S3": n * (m.documents_gb * P["s3_gb"] + m.recordings * (P["s3_put"] + P["s3_get"])),
+        "S3": n * ((m.documents_gb + m.log_gb) * P["s3_gb"] + m.recordings * (P["s3_put"] + P["s3_get"])),
         "Logs": logs_gb * (P["log_gb"] + 3 * P["log_kept_gb"]),
         "Metrics and alarms": METRICS * P["metric"] + ALARMS * P["alarm"],  # the dashboard is one of three free ones
         "Cognito": max(0, n - 10_000) * P["mau"],

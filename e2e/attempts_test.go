@@ -40,7 +40,7 @@ func (e enforced) attemptsOnKeys(t *testing.T) []attempt {
 		KeyId: &data, KeyPairSpec: kmstypes.DataKeyPairSpecEccNistP256, EncryptionContext: of("data")})
 	require.NoError(t, err)
 	wrapped := map[string][]byte{"data": pair.PrivateKeyCiphertextBlob}
-	for purpose, key := range map[string]string{"requests": service, "pages": service, "writer": writer} {
+	for purpose, key := range map[string]string{"requests": service, "pages": service, "audit": service, "writer": writer} {
 		made, err := root.GenerateDataKeyWithoutPlaintext(ctx, &kms.GenerateDataKeyWithoutPlaintextInput{KeyId: &key, KeySpec: kmstypes.DataKeySpecAes256, EncryptionContext: of(purpose)})
 		require.NoError(t, err)
 		wrapped[purpose] = made.CiphertextBlob
@@ -66,11 +66,14 @@ func (e enforced) attemptsOnKeys(t *testing.T) []attempt {
 		decrypt("an owner's private key as a writer key", data, wrapped["data"], of("writer")),
 		decrypt("the requests key", service, wrapped["requests"], of("requests"), ingest, sealed),
 		decrypt("the requests key without a context", service, wrapped["requests"], nil),
-		decrypt("the pages key", service, wrapped["pages"], of("pages"), readings, history),
+		decrypt("the pages key", service, wrapped["pages"], of("pages"), readings, history, auditing),
+		decrypt("the audit key", service, wrapped["audit"], of("audit"), sequencer, auditing),
+		decrypt("the audit key without a context", service, wrapped["audit"], nil),
 		decrypt("a writer key", writer, wrapped["writer"], of("writer"), ingest, sealed, readings, project, history),
 		decrypt("a writer key without a context", writer, wrapped["writer"], nil),
 		generate(service, "requests", keykeeper),
 		generate(service, "pages", keykeeper),
+		generate(service, "audit", keykeeper),
 		generate(writer, "writer", keykeeper),
 		generate(data, "data"),
 		generate(service, "writer"),
@@ -177,23 +180,24 @@ func (e enforced) attemptsOnStores(t *testing.T) []attempt {
 		delete            []string
 	}{
 		{name: "ReadingsTable", hash: "owner", key: item{"owner": text("ada"), "item": text("x")}, get: all(readings, project), query: all(readings, project), put: all(ingest, sealed)},
-		{name: "AccountsTable", hash: "id", key: item{"id": text("user#ada"), "document": text("owner")}, batch: all(ingest, sealed, readings, enrol, project, history, devices, sharing), query: all(sharing), put: all(enrol), update: all(enrol, devices, sharing)},
-		{name: "AccountsTable", hash: "id", key: item{"id": text("app#a"), "document": text("app")}, batch: all(ingest, sealed, readings, enrol, history, devices, admin, sharing, authorize), put: all(admin), update: all(admin)},
-		{name: "AccountsTable", hash: "id", key: item{"id": text("apps"), "document": text("request")}, batch: all(ingest, sealed, readings, enrol, history, devices, sharing), query: all(admin), put: all(admin)},
-		{name: "AccountsTable", hash: "id", key: item{"id": text("identity#a"), "document": text("caller")}, batch: all(ingest, sealed, readings, enrol, history, devices, admin, sharing), put: all(enrol), update: all(enrol, admin)},
-		{name: "AccountsTable", hash: "id", key: item{"id": text("device#acme-1"), "document": text("device")}, batch: all(ingest, sealed, readings, enrol, history, devices, sharing),
+		{name: "AccountsTable", hash: "id", key: item{"id": text("user#ada"), "document": text("owner")}, batch: all(ingest, sealed, readings, enrol, project, history, devices, sharing, auditing), query: all(sharing), put: all(enrol), update: all(enrol, devices, sharing)},
+		{name: "AccountsTable", hash: "id", key: item{"id": text("app#a"), "document": text("app")}, batch: all(ingest, sealed, readings, enrol, history, devices, admin, sharing, auditing, authorize), put: all(admin), update: all(admin)},
+		{name: "AccountsTable", hash: "id", key: item{"id": text("apps"), "document": text("request")}, batch: all(ingest, sealed, readings, enrol, history, devices, sharing, auditing), query: all(admin), put: all(admin)},
+		{name: "AccountsTable", hash: "id", key: item{"id": text("identity#a"), "document": text("caller")}, batch: all(ingest, sealed, readings, enrol, history, devices, admin, sharing, auditing), put: all(enrol), update: all(enrol, admin)},
+		{name: "AccountsTable", hash: "id", key: item{"id": text("device#acme-1"), "document": text("device")}, batch: all(ingest, sealed, readings, enrol, history, devices, sharing, auditing),
 			get: all(devices), put: all(devices), update: all(devices)},
-		{name: "AccountsTable", hash: "id", key: item{"id": text("session#ada"), "document": text("x")}, batch: all(ingest, sealed, readings, enrol, history, devices, admin, sharing), query: all(sharing),
-			put: all(ingest, sealed, readings, enrol, history, devices, admin, sharing), update: all(sharing)},
-		{name: "AccountsTable", hash: "id", key: item{"id": text("invitation#x"), "document": text("invitation")}, batch: all(ingest, sealed, readings, enrol, history, devices, sharing), put: all(sharing), update: all(sharing)},
-		{name: "AccountsTable", hash: "id", key: item{"id": text("organisation#x"), "document": text("shared#x")}, batch: all(ingest, sealed, readings, enrol, history, devices, sharing), query: all(sharing), update: all(sharing)},
-		{name: "KeysTable", hash: "owner", key: item{"owner": text("service"), "key": text("x")}, get: all(ingest, sealed, readings, project, history), put: all(keykeeper)},
+		{name: "AccountsTable", hash: "id", key: item{"id": text("session#ada"), "document": text("x")}, batch: all(ingest, sealed, readings, enrol, history, devices, admin, sharing, auditing), query: all(sharing),
+			put: all(ingest, sealed, readings, enrol, history, devices, admin, sharing, auditing), update: all(sharing)},
+		{name: "AccountsTable", hash: "id", key: item{"id": text("invitation#x"), "document": text("invitation")}, batch: all(ingest, sealed, readings, enrol, history, devices, sharing, auditing), put: all(sharing), update: all(sharing)},
+		{name: "AccountsTable", hash: "id", key: item{"id": text("organisation#x"), "document": text("shared#x")}, batch: all(ingest, sealed, readings, enrol, history, devices, sharing, auditing), query: all(sharing), update: all(sharing)},
+		{name: "KeysTable", hash: "owner", key: item{"owner": text("service"), "key": text("x")}, get: all(ingest, sealed, readings, project, history, sequencer, auditing), put: all(keykeeper)},
 		{name: "KeysTable", hash: "owner", key: item{"owner": text("ada"), "key": text("x")}, get: all(ingest, sealed, readings, project, history), put: all(enrol)},
 		{name: "RequestsTable", hash: "key", key: item{"key": text("x")}, get: all(ingest, sealed), put: all(ingest, sealed)},
 		{name: "RequestsTable", hash: "key", key: item{"key": text("pairing#x")}, get: all(ingest, sealed), put: all(ingest, sealed, devices), update: all(devices)},
 		{name: "RequestsTable", hash: "key", key: item{"key": text("tries#x")}, get: all(ingest, sealed), put: all(ingest, sealed, devices), update: all(devices)},
 		{name: "RequestsTable", hash: "key", key: item{"key": text("counter#x")}, get: all(ingest, sealed), put: all(ingest, sealed), update: all(ingest, sealed), delete: all(devices)},
-		{name: "AuditEventsTable", hash: "shard", key: item{"shard": text("x"), "id": text("x")}, put: all(ingest, sealed, readings, enrol, project, history, devices, admin, sharing)},
+		{name: "AuditEventsTable", hash: "shard", key: item{"shard": text("x"), "id": text("x")}, put: all(ingest, sealed, readings, enrol, project, history, devices, admin, sharing, sequencer, auditing), query: all(sequencer)},
+		{name: "AuditStateTable", hash: "id", key: item{"id": text("head"), "document": text("head")}, get: all(sequencer, auditing), query: all(auditing), put: all(sequencer)},
 	} {
 		name, key := aws.String(table.name), table.key
 		add("get an item of "+table.name, table.get, func(ctx context.Context, c aws.Config) error {
@@ -240,6 +244,7 @@ func (e enforced) attemptsOnStores(t *testing.T) []attempt {
 		put, get, list, delete []string
 	}{
 		{name: "documents", put: all(ingest, sealed), get: all(readings)},
+		{name: "auditlog", put: all(sequencer), get: all(sequencer), list: all(sequencer, auditing)},
 		{name: "failures", put: all(project), get: all(project), list: all(project), delete: all(project)},
 	} {
 		name, id := aws.String(bucket.name), aws.String("x")
@@ -256,11 +261,16 @@ func (e enforced) attemptsOnStores(t *testing.T) []attempt {
 			return none(object(c).DeleteObject(ctx, &s3.DeleteObjectInput{Bucket: name, Key: id}))
 		})
 	}
+	tile := &s3.PutObjectInput{Bucket: aws.String("auditlog"), Key: aws.String("tile/0/000"), Body: strings.NewReader("x")}
+	require.NoError(t, none(object(e.root.AWS()).PutObject(t.Context(), tile)))
+	add("get a tile of the audit log", all(sequencer, auditing), func(ctx context.Context, c aws.Config) error {
+		return none(object(c).GetObject(ctx, &s3.GetObjectInput{Bucket: tile.Bucket, Key: tile.Key}))
+	})
 	parameter := aws.String("/" + deployment + "/token-keys")
 	add("write the token keys", all(keykeeper), func(ctx context.Context, c aws.Config) error {
 		return none(ssm.NewFromConfig(c).PutParameter(ctx, &ssm.PutParameterInput{Name: parameter, Value: aws.String("x"), Type: ssmtypes.ParameterTypeString, Overwrite: aws.Bool(true)}))
 	})
-	add("read the token keys", all(ingest, sealed, readings, enrol, history, devices, sharing), func(ctx context.Context, c aws.Config) error {
+	add("read the token keys", all(ingest, sealed, readings, enrol, history, devices, sharing, auditing), func(ctx context.Context, c aws.Config) error {
 		return none(ssm.NewFromConfig(c).GetParameter(ctx, &ssm.GetParameterInput{Name: parameter}))
 	})
 	page := &ssm.PutParameterInput{Name: aws.String("/" + deployment + "/consent-page-key"), Value: aws.String("x"), Type: ssmtypes.ParameterTypeString, Overwrite: aws.Bool(true)}

@@ -17,6 +17,7 @@ PARTITION_KEY = {
     "ReadingsTable": "owner",
     "RequestsTable": "key",
     "AuditEventsTable": "shard",
+    "AuditStateTable": "id",
 }
 
 known = iam_actions.request_tag_context

@@ -49,6 +49,8 @@ const (
 	admin     = "AdminRole"
 	sharing   = "SharingRole"
 	authorize = "AuthorizeRole"
+	sequencer = "SequencerRole"
+	auditing  = "AuditRole"
 )
 
 // conditions are template.yaml's as they are on AWS, with a database of its own.
@@ -161,7 +163,7 @@ func (e enforced) deploy(t *testing.T) {
 		require.NoError(t, err)
 		e.arns[id+".Arn"] = *made.TableDescription.TableArn
 	}
-	for id, name := range map[string]string{"DocumentsBucket": "documents", "FailuresBucket": "failures"} {
+	for id, name := range map[string]string{"DocumentsBucket": "documents", "FailuresBucket": "failures", "AuditLogBucket": "auditlog"} {
 		_, err = bucketsOf(e.root).CreateBucket(ctx, &s3.CreateBucketInput{Bucket: aws.String(name),
 			CreateBucketConfiguration: &s3types.CreateBucketConfiguration{LocationConstraint: s3types.BucketLocationConstraintEuCentral1}})
 		require.NoError(t, err)
@@ -263,12 +265,12 @@ func (e enforced) as(t *testing.T, role string) aws.Config {
 func TestRoles(t *testing.T) {
 	e := newEnforced(t)
 	configs := map[string]aws.Config{}
-	for _, role := range []string{ingest, sealed, jwks, readings, enrol, keykeeper, migrate, project, history, devices, admin, sharing, authorize} {
+	for _, role := range []string{ingest, sealed, jwks, readings, enrol, keykeeper, migrate, project, history, devices, admin, sharing, authorize, sequencer, auditing} {
 		configs[role] = e.as(t, role)
 	}
 	for _, a := range slices.Concat(e.attemptsOnKeys(t), e.attemptsOnStores(t)) {
 		t.Run(a.name, func(t *testing.T) {
-			for _, role := range []string{ingest, sealed, jwks, readings, enrol, keykeeper, migrate, project, history, devices, admin, sharing, authorize} {
+			for _, role := range []string{ingest, sealed, jwks, readings, enrol, keykeeper, migrate, project, history, devices, admin, sharing, authorize, sequencer, auditing} {
 				err := a.try(t.Context(), configs[role])
 				if slices.Contains(a.may, role) {
 					require.NoError(t, err, "%s may not", role)

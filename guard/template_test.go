@@ -82,14 +82,18 @@ var forbidden = []struct{ why, pattern string }{
 	{"enrol opens owners' keys", `^EnrolRole kms:Decrypt`},
 	{"keykeeper opens a key", `^KeykeeperRole kms:Decrypt`},
 	{"ingest reads what is stored", `^Ingest(sealed)?Role (dynamodb:(GetItem|Query|Scan|BatchGetItem) ReadingsTable|s3:GetObject)`},
-	{"somebody but enrol and keykeeper writes Keys", `^(?:Ingest|Ingestsealed|Readings|Project|History|Sharing|Devices|Admin)Role dynamodb:(PutItem|UpdateItem|DeleteItem|BatchWriteItem) KeysTable`},
+	{"somebody but enrol and keykeeper writes Keys", `^(?:Ingest|Ingestsealed|Readings|Project|History|Sharing|Devices|Admin|Sequencer|Audit)Role dynamodb:(PutItem|UpdateItem|DeleteItem|BatchWriteItem) KeysTable`},
 	{"admin reads or writes owners", `^AdminRole dynamodb:\S+ AccountsTable\.Arn(?: if .*user#.*)?$`},
 	{"admin uses a key", `^AdminRole kms:`},
 	{"somebody but admin makes clients or API keys", `^(?:Ingest|Ingestsealed|Jwks|Readings|Project|History|Keykeeper|Enrol|Migrate|Devices|Sharing)Role (?:cognito-idp|apigateway):`},
-	{"somebody but enrol and sharing writes Accounts", `^(?:Ingest|Ingestsealed|Readings|Project|History|Keykeeper)Role dynamodb:(PutItem|UpdateItem|DeleteItem|BatchWriteItem) AccountsTable`},
+	{"somebody but enrol and sharing writes Accounts", `^(?:Ingest|Ingestsealed|Readings|Project|History|Keykeeper|Sequencer|Audit)Role dynamodb:(PutItem|UpdateItem|DeleteItem|BatchWriteItem) AccountsTable`},
 	{"somebody reads or changes audit events", `^\S+ dynamodb:(GetItem|Query|Scan|UpdateItem|DeleteItem) AuditEventsTable`},
 	{"somebody deletes", `^\S+ (dynamodb:Delete|s3:Delete|kms:ScheduleKeyDeletion)`},
-	{"somebody but enrol signs", `^(?:Ingest|Ingestsealed|Readings|Project|History|Keykeeper|Sharing|Admin)Role kms:Sign`},
+	{"somebody but enrol signs", `^(?:Ingest|Ingestsealed|Readings|Project|History|Keykeeper|Sharing|Admin|Audit)Role kms:Sign`},
+	{"sequencer signs for another than the log", `^SequencerRole kms:Sign (?:Enrolment|Receipt|Pairing)Key`},
+	{"somebody but the sequencer signs for the log", `^(?:Enrol|Devices)Role kms:Sign LogKey`},
+	{"who writes or shows the audit log opens readings", `^(?:Sequencer|Audit)Role (?:kms:Decrypt (?:DataKey|WriterKey)|\S+ (?:ReadingsTable|\$\{Documents))`},
+	{"who writes or shows the audit log sees owners' keys", `^(?:Sequencer|Audit)Role dynamodb:\S+ KeysTable\.Arn$`},
 	{"devices opens or makes a key", `^DevicesRole kms:(Decrypt|Generate|ReEncrypt|Encrypt)`},
 	{"devices signs for another than trackers", `^DevicesRole kms:Sign EnrolmentKey`},
 	{"devices reads or writes readings, or keys", `^DevicesRole \S+ (ReadingsTable|KeysTable|\$\{Documents)`},
@@ -113,15 +117,27 @@ const (
 	unpaired = "DevicesRole dynamodb:DeleteItem RequestsTable.Arn if map[ForAllValues:StringLike:map[dynamodb:LeadingKeys:[counter#*]]]"
 )
 
+// What the sequencer may do with stored events: read them, and mark them.
+const (
+	takes = "SequencerRole dynamodb:Query AuditEventsTable.Arn"
+	marks = "SequencerRole dynamodb:UpdateItem AuditEventsTable.Arn if map[ForAllValues:StringEquals:map[dynamodb:Attributes:[shard id leaf mark expires]] Null:map[dynamodb:Attributes:false]]"
+)
+
+// writesLog is a power over the audit log, or over what is kept beside it.
+var writesLog = regexp.MustCompile(`^\S+ (?:s3:(?:Put|Delete|Bypass|Abort)\S* \$?\{?AuditLogBucket|dynamodb:(?:Put|Update|Delete|BatchWrite)\S* AuditStateTable)`)
+
 // opens is who may open uploads, and by what.
 const opens = "IngestsealedRole kms:Decrypt UploadKey.Arn if map[StringEquals:map[kms:EncryptionAlgorithm:RSAES_OAEP_SHA_256]]"
 
 // beginsSession is what every function behind the edge may: store a session at its first use.
 // It could bring back one that has ended; it lets nobody in who has no token.
-var beginsSession = regexp.MustCompile(`^(?:Ingest|Ingestsealed|Readings|Enrol|History|Devices|Sharing)Role dynamodb:PutItem AccountsTable\.Arn if map\[ForAllValues:StringLike:map\[dynamodb:LeadingKeys:\[session#\*\]\] Null:map\[dynamodb:LeadingKeys:false\]\]$`)
+var beginsSession = regexp.MustCompile(`^(?:Ingest|Ingestsealed|Readings|Enrol|History|Devices|Sharing|Audit)Role dynamodb:PutItem AccountsTable\.Arn if map\[ForAllValues:StringLike:map\[dynamodb:LeadingKeys:\[session#\*\]\] Null:map\[dynamodb:LeadingKeys:false\]\]$`)
 
 func forbiddenGrants(grants []string) (wrong []string) {
 	for _, g := range grants {
+		if writesLog.MatchString(g) && !strings.HasPrefix(g, "SequencerRole ") {
+			wrong = append(wrong, "somebody but the sequencer writes the audit log: "+g)
+		}
 		if strings.Contains(g, " UploadKey") && !strings.Contains(g, "kms:GetPublicKey") && g != opens {
 			wrong = append(wrong, "somebody else opens uploads, or by another algorithm: "+g)
 		}
@@ -139,7 +155,7 @@ func forbiddenGrants(grants []string) (wrong []string) {
 		}
 	}
 	grants = slices.DeleteFunc(slices.Clone(grants), func(g string) bool {
-		return strings.HasPrefix(g, "denied ") || unscoped.MatchString(g) || beginsSession.MatchString(g) || g == mended || g == unpaired
+		return strings.HasPrefix(g, "denied ") || unscoped.MatchString(g) || beginsSession.MatchString(g) || g == mended || g == unpaired || g == takes || g == marks
 	})
 	for _, f := range forbidden {
 		for _, g := range grants {
@@ -181,6 +197,9 @@ func TestForbiddenGrantsAreFound(t *testing.T) {
 		"KeykeeperRole dynamodb:PutItem AccountsTable.Arn if map[ForAllValues:StringLike:map[dynamodb:LeadingKeys:[session#*]] Null:map[dynamodb:LeadingKeys:false]]",
 		"IngestRole logs:GetLogEvents IngestLogs.Arn", "IngestRole logs:FilterLogEvents IngestLogs.Arn", "IngestRole logs:StartQuery IngestLogs.Arn", "IngestRole logs:PutLogEvents ReadingsLogs.Arn",
 		"IngestRole logs:PutRetentionPolicy IngestLogs.Arn", "IngestRole logs:DeleteLogStream IngestLogs.Arn", "IngestRole cloudwatch:PutMetricData x", "IngestRole kms:Decrypt SignalsKey.Arn if map[a:b]",
+		"AuditRole s3:PutObject ${AuditLogBucket.Arn}/*", "ReadingsRole dynamodb:PutItem AuditStateTable.Arn", "SequencerRole dynamodb:UpdateItem AuditEventsTable.Arn", "SequencerRole s3:DeleteObject ${AuditLogBucket.Arn}/*",
+		"SequencerRole kms:Sign EnrolmentKey.Arn", "EnrolRole kms:Sign LogKey.Arn", "AuditRole kms:Sign LogKey.Arn", "AuditRole kms:Decrypt DataKey.Arn if map[a:b]", "SequencerRole dynamodb:Query ReadingsTable.Arn", "AuditRole dynamodb:GetItem KeysTable.Arn",
+		"AuditRole dynamodb:Query AuditEventsTable.Arn",
 		"HistoryRole rds-db:connect dbuser:${Cluster}/fitvault_migrate", "HistoryRole rds-db:connect *", "MigrateRole ec2:CreateNetworkInterface x", "MigrateRole ec2:DescribeSubnets *",
 	} {
 		require.NotEmpty(t, forbiddenGrants([]string{planted}), planted)

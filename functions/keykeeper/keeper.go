@@ -65,7 +65,7 @@ func (k keeper) run(ctx context.Context) error {
 	return err
 }
 
-// serviceKeys makes the service keys that do not exist yet: the requests and
+// serviceKeys makes the service keys that do not exist yet: the requests, audit and
 // pages keys, and the writer keys of this and the next month.
 func (k keeper) serviceKeys(ctx context.Context) error {
 	now := k.now().UTC()
@@ -74,6 +74,7 @@ func (k keeper) serviceKeys(ctx context.Context) error {
 	for _, key := range []struct{ name, purpose string }{
 		{keyring.RequestsKeyName, keyring.PurposeRequests},
 		{keyring.PagesKeyName, keyring.PurposePages},
+		{keyring.AuditKeyName, keyring.PurposeAudit},
 		{keyring.WriterKeyName(keyring.WriterKeyID(now)), keyring.PurposeWriter},
 		{keyring.WriterKeyName(keyring.WriterKeyID(firstOfNext)), keyring.PurposeWriter},
 	} {

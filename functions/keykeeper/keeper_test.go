@@ -94,7 +94,7 @@ func TestRecordedEvents(t *testing.T) {
 		require.NoError(t, err)
 		require.Equal(t, published, w.parameter.text)
 		require.Equal(t, staffs, w.staff.text)
-		require.Len(t, w.names(), 4)
+		require.Len(t, w.names(), 5)
 	}
 }
 
@@ -198,7 +198,7 @@ func TestNoPlainHTTP(t *testing.T) {
 func TestServiceKeys(t *testing.T) {
 	w := newWorld(t)
 	require.NoError(t, w.run(t.Context()))
-	require.ElementsMatch(t, []string{"requests#1", "pages#1", "writer#2026-05", "writer#2026-06"}, w.names())
+	require.ElementsMatch(t, []string{"requests#1", "pages#1", "audit#1", "writer#2026-05", "writer#2026-06"}, w.names())
 	ids := map[string]bool{}
 	for name, key := range w.store.ServiceKeys() {
 		purpose, _, _ := strings.Cut(name, "#")
@@ -208,7 +208,7 @@ func TestServiceKeys(t *testing.T) {
 		require.NoError(t, err, name)
 		require.Len(t, plain, 32)
 	}
-	require.Len(t, ids, 4)
+	require.Len(t, ids, 5)
 
 	first := w.store.ServiceKeys()
 	require.NoError(t, w.run(t.Context()))
@@ -242,7 +242,7 @@ func TestMonths(t *testing.T) {
 		w := newWorld(t)
 		w.now = test.now
 		require.NoError(t, w.serviceKeys(t.Context()))
-		require.ElementsMatch(t, append([]string{"requests#1", "pages#1"}, test.want...), w.names(), test.now)
+		require.ElementsMatch(t, append([]string{"requests#1", "pages#1", "audit#1"}, test.want...), w.names(), test.now)
 	}
 	t.Run("a month later one key is made", func(t *testing.T) {
 		w := newWorld(t)
@@ -271,12 +271,12 @@ func TestWhatFailsStopsNothingElse(t *testing.T) {
 		}
 		require.ErrorIs(t, w.run(t.Context()), keyringtest.ErrDown)
 		require.NotContains(t, w.log.String(), "succeeded")
-		require.Len(t, w.names(), 3)
+		require.Len(t, w.names(), 4)
 		require.Equal(t, published, w.parameter.text)
 		w.log.Reset()
 		require.NoError(t, w.run(t.Context()), "the next hour makes what is missing")
 		require.Contains(t, w.log.String(), `"succeeded":1`)
-		require.Len(t, w.names(), 4)
+		require.Len(t, w.names(), 5)
 	})
 	t.Run("the table", func(t *testing.T) {
 		w := newWorld(t)
@@ -296,7 +296,7 @@ func TestWhatFailsStopsNothingElse(t *testing.T) {
 		w := newWorld(t)
 		w.pool = publishes(500, "")
 		require.Error(t, w.run(t.Context()))
-		require.Len(t, w.names(), 4)
+		require.Len(t, w.names(), 5)
 		require.NotContains(t, w.log.String(), "succeeded", "half of the work is not the work")
 		require.Contains(t, w.log.String(), "token keys cannot be fetched")
 		require.Equal(t, "as before", w.parameter.text)
@@ -313,7 +313,7 @@ func TestConcurrentKeepers(t *testing.T) {
 	}
 	all.Wait()
 	before := w.store.ServiceKeys()
-	require.Len(t, before, 4)
+	require.Len(t, before, 5)
 	require.NoError(t, w.serviceKeys(t.Context()))
 	require.Equal(t, before, w.store.ServiceKeys())
 }

@@ -29,6 +29,7 @@ func main() {
 		kms: aws.Keys(map[string]string{
 			keyring.PurposeRequests: boot.Env("SERVICE_KEY_ARN"),
 			keyring.PurposePages:    boot.Env("SERVICE_KEY_ARN"),
+			keyring.PurposeAudit:    boot.Env("SERVICE_KEY_ARN"),
 			keyring.PurposeWriter:   boot.Env("WRITER_KEY_ARN"),
 		}),
 		log:  boot.Log(),

@@ -15,7 +15,7 @@ from launcher.layout import HERE, HOST, REGION, Layout, aws_environ, port_file
 from launcher.progress import Trouble, step
 
 POOLS = HERE / "pools"
-PLUGINS = {"dynamodb", "executor", "frontdoor", "loopback", "repairs", "responses"}
+PLUGINS = {"dynamodb", "ed25519", "executor", "frontdoor", "loopback", "repairs", "responses"}
 START_S = 60.0
 DOWN_S = 20.0  # MiniStack writes its state while it ends, PostgreSQL what it holds in memory
 

@@ -41,16 +41,19 @@ const (
 	SettingsWrite     Action = "settings.write"
 	DevicesRead       Action = "devices.read"
 	DevicesWrite      Action = "devices.write"
+	AccessLogRead     Action = "access-log.read" // who did what with one's account
 
 	AppsManage      Action = "apps.manage"
 	RolesManage     Action = "roles.manage"
 	DevicesRegister Action = "devices.register"
+	AuditRead       Action = "audit.read"
+	AuditResolve    Action = "audit.resolve" // learn who a pseudonym of the audit log is
 )
 
 // Actions is every action that a policy may name.
 var Actions = []Action{ReadingsWrite, ReadingsRead, RecordingsWrite, RecordingsRead, DaysRead,
 	ConsentsRead, ConsentsWrite, SharingRead, SharingGive, SharingWithdraw, InvitationsAccept, SettingsRead, SettingsWrite,
-	DevicesRead, DevicesWrite, AppsManage, RolesManage, DevicesRegister}
+	DevicesRead, DevicesWrite, AccessLogRead, AppsManage, RolesManage, DevicesRegister, AuditRead, AuditResolve}
 
 // onData is the actions on an account's data: what permits are about.
 var onData = map[Action]bool{ReadingsWrite: true, ReadingsRead: true, RecordingsWrite: true, RecordingsRead: true, DaysRead: true}

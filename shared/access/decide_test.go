@@ -35,7 +35,7 @@ var (
 	reads    = []Action{ReadingsRead, RecordingsRead, DaysRead}
 	consents = []Action{ConsentsRead, ConsentsWrite}
 	manages  = []Action{SharingRead, SharingWithdraw, InvitationsAccept, SettingsRead, SettingsWrite, DevicesRead, DevicesWrite}
-	staffs   = []Action{AppsManage, RolesManage, DevicesRegister}
+	staffs   = []Action{AppsManage, RolesManage, DevicesRegister, AuditRead, AuditResolve}
 )
 
 var today = time.Date(2026, 5, 4, 5, 25, 0, 0, time.UTC)

@@ -176,7 +176,7 @@ func TestNobodyElseManages(t *testing.T) {
 
 // TestRoles: each staff action is one role's, by an app of the staff's.
 func TestRoles(t *testing.T) {
-	has := map[Action]Role{AppsManage: Administrator, RolesManage: Administrator, DevicesRegister: Maker}
+	has := map[Action]Role{AppsManage: Administrator, RolesManage: Administrator, DevicesRegister: Maker, AuditRead: Auditor, AuditResolve: Auditor}
 	for _, action := range staffs {
 		for _, role := range Roles {
 			q := Question{Principal: Principal{Issuer: "s", Subject: "sam", Staff: true, Roles: []Role{role}}, App: StaffApp, Action: action, Now: today}

@@ -104,8 +104,8 @@ func getTexts(i item, name string) (list []string, err error) {
 	return list, nil
 }
 
-// DecodeEvent reads an item of the AuditEvents table, for who reads the trail: no
-// function may. It also reads the items of before, which have all of an event as
+// DecodeEvent reads an item of the AuditEvents table, for who reads the trail: of
+// functions the sequencer alone. It also reads the items of before, which have all of an event as
 // one JSON text in the attribute event.
 func DecodeEvent(i map[string]types.AttributeValue) (auditlog.Event, error) {
 	if _, ok := i["event"]; ok {

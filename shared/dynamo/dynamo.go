@@ -14,8 +14,8 @@ import (
 
 // Tables names the tables; a function names those that its role allows.
 type Tables struct {
-	Client                                          *dynamodb.Client
-	Accounts, Keys, Readings, Requests, AuditEvents string
+	Client                                                      *dynamodb.Client
+	Accounts, Keys, Readings, Requests, AuditEvents, AuditState string
 }
 
 var errShape = errors.New("item does not have the shape that this version writes")

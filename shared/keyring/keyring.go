@@ -13,6 +13,7 @@ import (
 	"sync"
 	"time"
 
+	"fitvault/shared/auditlog/record"
 	"fitvault/shared/fault"
 	"fitvault/shared/vault"
 )
@@ -24,11 +25,13 @@ const (
 	PurposeRequests = "requests" // the manifests' HMAC keys
 	PurposePages    = "pages"    // the page tokens' key
 	PurposeWriter   = "writer"   // the monthly writer keys
+	PurposeAudit    = "audit"    // the key that wraps the audit log's keys
 
 	PurposeEnrolment = "enrolment" // the pair that signs owners' public keys; it wraps nothing
 	PurposeReceipts  = "receipts"  // the pair that signs receipts of consent; it wraps nothing
 	PurposeUpload    = "upload"    // the pair to which clients encrypt their uploads; it has no contexts
 	PurposePairing   = "pairing"   // the pair that signs for the service towards trackers; it wraps nothing
+	PurposeLog       = "log"       // the pair that signs the audit log's checkpoints; it wraps nothing
 )
 
 // Service is the owner under which the Keys table holds the service's own keys.
@@ -39,6 +42,7 @@ const Service = "service"
 const (
 	RequestsKeyName = "requests#1"
 	PagesKeyName    = "pages#1"
+	AuditKeyName    = "audit#1"
 	writerPrefix    = "writer#"
 )
 
@@ -178,6 +182,17 @@ func (r *Ring) Pages(ctx context.Context) (vault.PagesKey, error) {
 			return vault.PagesKey{}, err
 		}
 		return vault.NewPagesKey(b)
+	})
+}
+
+// Audit returns the key that wraps the audit log's keys. Errors: as Sealer's.
+func (r *Ring) Audit(ctx context.Context) (record.ServiceKey, error) {
+	return hold(r, AuditKeyName, func() (record.ServiceKey, error) {
+		b, err := r.service(ctx, AuditKeyName, PurposeAudit)
+		if err != nil {
+			return record.ServiceKey{}, err
+		}
+		return record.NewServiceKey(b)
 	})
 }
 

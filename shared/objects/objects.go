@@ -81,7 +81,7 @@ func (b Bucket) Get(ctx context.Context, id string) ([]byte, error) {
 	defer func() { _ = out.Body.Close() }()
 	sealed, err := io.ReadAll(io.LimitReader(out.Body, b.Limit+1))
 	if err == nil && int64(len(sealed)) > b.Limit {
-		return nil, errors.New("object is larger than any that was stored")
+		return nil, errTooLarge
 	}
 	return sealed, err
 }

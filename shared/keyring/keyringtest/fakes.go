@@ -280,7 +280,7 @@ func NewKMS() *KMS {
 	for _, purpose := range []string{keyring.PurposeEnrolment, keyring.PurposeReceipts} {
 		k.signing[purpose] = must(ecdsa.GenerateKey(elliptic.P256(), rand.Reader))
 	}
-	for _, purpose := range []string{keyring.PurposeData, keyring.PurposeRequests, keyring.PurposePages, keyring.PurposeWriter} {
+	for _, purpose := range []string{keyring.PurposeData, keyring.PurposeRequests, keyring.PurposePages, keyring.PurposeWriter, keyring.PurposeAudit} {
 		k.wrapping[purpose] = must(cipher.NewGCMWithRandomNonce(must(aes.NewCipher(random(32)))))
 	}
 	return k

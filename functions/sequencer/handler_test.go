@@ -1,0 +1,133 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"crypto/ed25519"
+	"crypto/rand"
+	"encoding/json"
+	"errors"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-lambda-go/lambda"
+	"github.com/stretchr/testify/require"
+
+	"fitvault/shared/auditlog"
+	"fitvault/shared/auditlog/record"
+	"fitvault/shared/auditlog/sequence"
+	"fitvault/shared/auditlog/sequence/sequencetest"
+	"fitvault/shared/auditlog/tiles"
+	"fitvault/shared/auditlog/verify"
+	"fitvault/shared/fault"
+)
+
+// world is a sequencer over fakes, with the log's key.
+type world struct {
+	*sequencetest.Memory
+	handler handler
+	log     bytes.Buffer
+	now     time.Time
+	service record.ServiceKey
+	private ed25519.PrivateKey
+	down    error // of keys
+	deaf    error // of KMS
+}
+
+func newWorld(t *testing.T) *world {
+	w := &world{Memory: sequencetest.NewMemory(), now: time.Date(2026, 5, 4, 5, 25, 0, 0, time.UTC), service: sequencetest.NewKeys(t).Service}
+	var err error
+	_, w.private, err = ed25519.GenerateKey(rand.Reader)
+	require.NoError(t, err)
+	w.handler = handler{log: slog.New(slog.NewJSONHandler(&w.log, nil)), keys: w, kms: w, sequencer: sequence.Sequencer{Heads: w, Objects: w, Events: w, Subjects: w, Alarms: w,
+		Origin: sequencetest.Origin, Now: func() time.Time { return w.now }, Rand: rand.Reader}}
+	return w
+}
+
+func (w *world) Audit(context.Context) (record.ServiceKey, error) { return w.service, w.down }
+
+func (w *world) SignEd25519(_ context.Context, _ string, message []byte) ([]byte, error) {
+	return ed25519.Sign(w.private, message), w.deaf
+}
+
+func (w *world) Ed25519PublicKey(context.Context, string) (ed25519.PublicKey, error) {
+	return w.private.Public().(ed25519.PublicKey), w.deaf
+}
+
+func (w *world) record(t *testing.T) (m map[string]any) {
+	require.NoError(t, json.Unmarshal(w.log.Bytes(), &m))
+	w.log.Reset()
+	return m
+}
+
+func (w *world) store(t *testing.T) {
+	id, err := auditlog.NewID(w.now, rand.Reader)
+	require.NoError(t, err)
+	require.NoError(t, w.Write(t.Context(), auditlog.Event{ID: id, Time: w.now, Owner: "canary", Outcome: auditlog.Allowed}))
+}
+
+func TestRecordedEvents(t *testing.T) {
+	w := newWorld(t)
+	files, err := filepath.Glob("../../events/sequencer-*.json")
+	require.NoError(t, err)
+	require.Len(t, files, 2)
+	for _, file := range files {
+		event, err := os.ReadFile(file)
+		require.NoError(t, err)
+		w.store(t)
+		w.now = w.now.Add(time.Minute)
+		_, err = lambda.NewHandler(w.handler.run).Invoke(t.Context(), event)
+		require.NoError(t, err)
+		require.NotContains(t, w.log.String(), "canary")
+		record := w.record(t)
+		require.Equal(t, false, record["alarm"])
+		require.EqualValues(t, 1, record["succeeded"])
+	}
+	verifier, err := tiles.NewVerifier(sequencetest.Origin, w.private.Public().(ed25519.PublicKey))
+	require.NoError(t, err)
+	_, err = verify.Log(os.DirFS((&sequencetest.Log{Memory: w.Memory}).Folder(t)), verifier)
+	require.NoError(t, err)
+}
+
+func TestWhatFailsIsTold(t *testing.T) {
+	w := newWorld(t)
+	run := func(name string) error { return w.handler.run(t.Context(), task{name}) }
+	require.Equal(t, fault.BadRequest, fault.KindOf(run("quickly")))
+	require.Equal(t, "ERROR", w.record(t)["level"])
+	w.down = fault.New(fault.Unavailable, "down")
+	require.Equal(t, fault.Unavailable, fault.KindOf(run("take")))
+	w.log.Reset()
+	w.down, w.deaf = nil, errors.New("canary")
+	require.Equal(t, fault.Unavailable, fault.KindOf(run("take")))
+	require.NotContains(t, w.log.String(), "canary")
+	w.log.Reset()
+	w.deaf = nil
+	require.NoError(t, run("take"))
+	w.log.Reset()
+	w.handler.sequencer.Origin = "two words"
+	require.Equal(t, fault.Internal, fault.KindOf(run("take")))
+	w.log.Reset()
+	w.handler.sequencer.Origin = sequencetest.Origin
+
+	w.SetObject(tiles.CheckpointPath, []byte("another"))
+	require.ErrorIs(t, run("take"), sequence.ErrAltered)
+	record := w.record(t)
+	require.Equal(t, true, record["alarm"], "somebody should look")
+	require.EqualValues(t, 1, record["alarms"])
+	require.NotContains(t, record, "succeeded")
+}
+
+func TestAnotherWasFirst(t *testing.T) {
+	w := newWorld(t)
+	w.handler.sequencer.Heads = moved{w.Memory}
+	require.NoError(t, w.handler.run(t.Context(), task{"take"}))
+	require.NotContains(t, w.record(t), "succeeded", "another was first, and says what came of it")
+}
+
+// moved is heads that another sequencer always moves first.
+type moved struct{ *sequencetest.Memory }
+
+func (moved) Move(context.Context, sequence.Head, sequence.Head) error { return sequence.ErrMoved }

@@ -1,0 +1,35 @@
+// Command sequencer puts stored audit events into the log: every five minutes
+// what is new, every hour what was missed. It alone writes the log, and answers
+// nobody.
+package main
+
+import (
+	"context"
+	"crypto/rand"
+	"strconv"
+	"time"
+
+	"github.com/aws/aws-lambda-go/lambda"
+
+	"fitvault/shared/auditlog/sequence"
+	"fitvault/shared/boot"
+	"fitvault/shared/dynamo"
+	"fitvault/shared/keyring"
+	"fitvault/shared/objects"
+)
+
+func main() {
+	aws := boot.Load(context.Background())
+	tables := aws.Tables(dynamo.Tables{Keys: boot.Env("KEYS_TABLE"), AuditEvents: boot.Env("AUDIT_EVENTS_TABLE"), AuditState: boot.Env("AUDIT_STATE_TABLE")})
+	kms := aws.Keys(map[string]string{keyring.PurposeAudit: boot.Env("SERVICE_KEY_ARN"), keyring.PurposeLog: boot.Env("LOG_KEY_ARN")})
+	days, err := strconv.Atoi(boot.Env("KEEP_DAYS"))
+	if err != nil || days < 1 {
+		boot.Fail(errDays)
+	}
+	state := dynamo.AuditState{Tables: tables}
+	h := handler{log: boot.Log(), keys: boot.Ring(boot.Env("DEPLOYMENT"), tables, kms, time.Minute), kms: kms, sequencer: sequence.Sequencer{
+		Heads: state, Subjects: state, Events: dynamo.StoredEvents{Tables: tables, Now: time.Now}, Alarms: tables,
+		Objects: objects.Log{Bucket: aws.Bucket(boot.Env("AUDIT_LOG_BUCKET"), maxObject), Keep: time.Duration(days) * 24 * time.Hour, Now: time.Now},
+		Origin:  boot.Env("LOG_ORIGIN"), Now: time.Now, Rand: rand.Reader}}
+	lambda.Start(h.run)
+}

@@ -1,0 +1,140 @@
+package sequence
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"time"
+
+	"fitvault/shared/auditlog/record"
+	"fitvault/shared/auditlog/tiles"
+)
+
+// Window is how far back a reconciler looks. It runs more often, so that each
+// event is looked at more than once.
+const Window = 3 * time.Hour
+
+// Reconcile compares the stored events of the last hours with the log: what was
+// stored later than anybody allows is taken, and a leaf whose event is no longer
+// stored as it was taken raises an alarm.
+//
+// What it cannot see: an event that was removed, or altered with all that
+// belongs to it, before any run had taken it.
+func (s Sequencer) Reconcile(ctx context.Context) (r Result, err error) {
+	head, err := s.begin(ctx)
+	if err != nil {
+		return r, err
+	}
+	now := s.Now()
+	from := now.Add(-Window)
+	first, known, err := s.sizeAt(ctx, from)
+	if err != nil {
+		return r, err
+	}
+	seen := map[int64]bool{}
+	for begin := from.Add(-Late); begin.Before(now); begin = begin.Add(slice) {
+		end := begin.Add(slice)
+		if end.After(now) {
+			end = now
+		}
+		stored, err := s.Events.Between(ctx, begin, end)
+		if err != nil {
+			return r, unavailable("stored events cannot be read", err)
+		}
+		for _, e := range stored {
+			if e.Mark != nil && bytes.Equal(e.Mark.Mac, s.Key.Vouch(e.Mark.Index, record.Canonical(e.Event))) {
+				seen[e.Mark.Index] = true
+			}
+		}
+		// Only events that Run would no longer look at, so that the two do not race for those.
+		if !end.After(head.Taken.Add(-Late)) {
+			if head, err = s.take(ctx, head, head.Taken, stored, &r); err != nil {
+				return r, err
+			}
+		}
+	}
+	r.Size = head.Tree.N
+	if !known {
+		return r, nil
+	}
+	if r.Missing, err = s.missing(ctx, head, first, seen, from, r.Added); err != nil || r.Missing == 0 {
+		return r, err
+	}
+	return r, s.alarm(ctx, EventMissing, int(r.Missing), nil)
+}
+
+// sizeAt is the size that the log had at the first checkpoint that was kept since
+// a time; false where none was.
+func (s Sequencer) sizeAt(ctx context.Context, from time.Time) (int64, bool, error) {
+	for at := from.Truncate(time.Hour).Add(time.Hour); !at.After(s.Now()); at = at.Add(time.Hour) {
+		signed, err := s.Objects.Get(ctx, HourlyPath(at))
+		if errors.Is(err, ErrNotFound) {
+			continue
+		}
+		if err != nil {
+			return 0, false, unavailable("checkpoint of an hour cannot be read", err)
+		}
+		c, err := tiles.OpenCheckpoint(signed, s.Verifier)
+		if err != nil {
+			return 0, false, s.alarm(ctx, LogAltered, 1, ErrAltered)
+		}
+		return c.Size, true, nil
+	}
+	return 0, false, nil
+}
+
+// missing counts the leaves since an index that no stored event is marked with,
+// though their events are of the time that was looked at. One that does not open
+// concerned somebody who has been erased, and his events with him.
+func (s Sequencer) missing(ctx context.Context, head Head, first int64, seen map[int64]bool, from time.Time, added int64) (n int64, err error) {
+	end := head.Tree.N - added // what this run has taken was not marked when it was read
+	for begin := first; begin < end; begin = begin - begin%tiles.Width + tiles.Width {
+		upTo := min(begin-begin%tiles.Width+tiles.Width, end)
+		whole := true
+		for i := begin; i < upTo; i++ {
+			whole = whole && seen[i]
+		}
+		if whole {
+			continue
+		}
+		members, err := tiles.Range(head.Tree, func(path string) ([]byte, error) { return s.Objects.Get(ctx, path) }, begin, upTo)
+		if err != nil {
+			return 0, s.alarm(ctx, LogAltered, 1, ErrAltered)
+		}
+		for _, m := range members {
+			if seen[m.Index] {
+				continue
+			}
+			at, ok, err := s.timeOf(ctx, m)
+			if err != nil {
+				return 0, err
+			}
+			if ok && !at.Before(from) {
+				n++
+			}
+		}
+	}
+	return n, nil
+}
+
+// timeOf is when the event of a leaf was, where it can still be opened.
+func (s Sequencer) timeOf(ctx context.Context, m tiles.Member) (time.Time, bool, error) {
+	p, err1 := record.SubjectOfRecord(m.Event)
+	commitment, err2 := tiles.Commitment(m.Entry)
+	if err1 != nil || err2 != nil {
+		return time.Time{}, false, nil
+	}
+	name, wrapped, err := s.Subjects.Key(ctx, p)
+	if errors.Is(err, ErrNotFound) {
+		return time.Time{}, false, nil
+	}
+	if err != nil {
+		return time.Time{}, false, unavailable("a subject's key cannot be read", err)
+	}
+	subject, err := s.Key.Subject(name, p, wrapped)
+	if err != nil {
+		return time.Time{}, false, nil
+	}
+	opened, err := subject.Open(m.Event, commitment)
+	return opened.Event.Time, err == nil, nil
+}

@@ -1,0 +1,417 @@
+// Package sequencetest holds a table, a bucket and a head in memory, sequencers
+// that die at a write, and the contract suites of what a sequencer uses.
+package sequencetest
+
+import (
+	"bytes"
+	"context"
+	"crypto/ed25519"
+	"crypto/rand"
+	"errors"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"golang.org/x/mod/sumdb/note"
+
+	"fitvault/shared/auditlog"
+	"fitvault/shared/auditlog/record"
+	"fitvault/shared/auditlog/sequence"
+	"fitvault/shared/auditlog/tiles"
+)
+
+// Origin is the name of the log here.
+const Origin = "fitvault.example/audit/test"
+
+// Memory is everything that sequencers share. It is safe for concurrent use.
+type Memory struct {
+	mu       sync.Mutex
+	head     sequence.Head
+	objects  map[string][]byte
+	locked   map[string]bool
+	events   map[sequence.Key]sequence.Stored
+	subjects map[string]stored
+	names    map[record.Pseudonym]string
+	index    map[record.Pseudonym]map[int64]bool
+	signed   []string
+}
+
+type stored struct {
+	pseudonym record.Pseudonym
+	wrapped   []byte
+}
+
+func NewMemory() *Memory {
+	return &Memory{objects: map[string][]byte{}, locked: map[string]bool{}, events: map[sequence.Key]sequence.Stored{}, subjects: map[string]stored{},
+		names: map[record.Pseudonym]string{}, index: map[record.Pseudonym]map[int64]bool{}}
+}
+
+func (m *Memory) Head(context.Context) (sequence.Head, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.head, nil
+}
+
+func (m *Memory) Move(_ context.Context, old, next sequence.Head) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.head.Tree != old.Tree || m.head.Published != old.Published || !m.head.Taken.Equal(old.Taken) {
+		return sequence.ErrMoved
+	}
+	m.head = next
+	return nil
+}
+
+func (m *Memory) Get(_ context.Context, path string) ([]byte, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	content, ok := m.objects[path]
+	if !ok {
+		return nil, sequence.ErrNotFound
+	}
+	return bytes.Clone(content), nil
+}
+
+func (m *Memory) Put(_ context.Context, path string, content []byte) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if _, there := m.objects[path]; !there {
+		m.objects[path] = bytes.Clone(content)
+	}
+	return nil
+}
+
+func (m *Memory) Lock(ctx context.Context, path string, content []byte) error {
+	if err := m.Put(ctx, path, content); err != nil {
+		return err
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.locked[path] = true
+	return nil
+}
+
+func (m *Memory) Swap(_ context.Context, path string, old, next []byte) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if now, there := m.objects[path]; there != (old != nil) || !bytes.Equal(now, old) {
+		return sequence.ErrMoved
+	}
+	m.objects[path] = bytes.Clone(next)
+	return nil
+}
+
+// Write implements auditlog.Writer: what functions, and sequencers, store.
+func (m *Memory) Write(_ context.Context, e auditlog.Event) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	key := sequence.Key{Shard: auditlog.Shard(e.ID, e.Time), ID: e.ID}
+	if _, there := m.events[key]; !there {
+		m.events[key] = sequence.Stored{Key: key, Event: e}
+	}
+	return nil
+}
+
+// Alter changes a stored event behind everybody's back; nil removes it.
+func (m *Memory) Alter(id string, change func(*sequence.Stored)) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for key, s := range m.events {
+		if key.ID != id {
+			continue
+		}
+		if change == nil {
+			delete(m.events, key)
+			continue
+		}
+		change(&s)
+		m.events[key] = s
+	}
+}
+
+func (m *Memory) Between(_ context.Context, from, to time.Time) (all []sequence.Stored, err error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for _, s := range m.events {
+		if at, ok := auditlog.TimeOf(s.ID); ok && !at.Before(from) && at.Before(to) {
+			all = append(all, s)
+		}
+	}
+	return all, nil
+}
+
+func (m *Memory) Mark(_ context.Context, marks []sequence.Mark) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for _, mark := range marks {
+		if s, there := m.events[mark.Key]; there {
+			s.Mark = &mark
+			m.events[mark.Key] = s
+		}
+	}
+	return nil
+}
+
+func (m *Memory) Subject(_ context.Context, name string, fresh func() (record.Pseudonym, []byte, error)) (record.Pseudonym, []byte, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if s, there := m.subjects[name]; there {
+		return s.pseudonym, s.wrapped, nil
+	}
+	p, wrapped, err := fresh()
+	if err == nil {
+		m.subjects[name], m.names[p] = stored{p, wrapped}, name
+	}
+	return p, wrapped, err
+}
+
+func (m *Memory) Key(_ context.Context, p record.Pseudonym) (string, []byte, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	name, there := m.names[p]
+	if !there {
+		return "", nil, sequence.ErrNotFound
+	}
+	return name, m.subjects[name].wrapped, nil
+}
+
+func (m *Memory) Index(_ context.Context, leaves map[record.Pseudonym][]int64) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for p, indexes := range leaves {
+		if _, there := m.names[p]; !there {
+			continue
+		}
+		if m.index[p] == nil {
+			m.index[p] = map[int64]bool{}
+		}
+		for _, i := range indexes {
+			m.index[p][i] = true
+		}
+	}
+	return nil
+}
+
+// Pseudonym is a subject's; sequence.ErrNotFound of whom no event concerns.
+func (m *Memory) Pseudonym(_ context.Context, name string) (record.Pseudonym, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	s, there := m.subjects[name]
+	if !there {
+		return record.Pseudonym{}, sequence.ErrNotFound
+	}
+	return s.pseudonym, nil
+}
+
+// Leaves is what Index was told of a subject: at most limit of those before one,
+// the newest first.
+func (m *Memory) Leaves(_ context.Context, p record.Pseudonym, before int64, limit int) (all []int64, err error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for i := range m.index[p] {
+		if i < before {
+			all = append(all, i)
+		}
+	}
+	slices.Sort(all)
+	slices.Reverse(all)
+	return all[:min(limit, len(all))], nil
+}
+
+// Erase does what erasing an account does to the log: the subject's key, his
+// pseudonym and what was noted of him are gone.
+func (m *Memory) Erase(name string) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	p := m.subjects[name].pseudonym
+	delete(m.subjects, name)
+	delete(m.names, p)
+	delete(m.index, p)
+}
+
+// Objects is a copy of the bucket.
+func (m *Memory) Objects() map[string][]byte {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	all := map[string][]byte{}
+	for path, content := range m.objects {
+		all[path] = bytes.Clone(content)
+	}
+	return all
+}
+
+// Locked is the paths that were stored with a retention.
+func (m *Memory) Locked(path string) bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.locked[path]
+}
+
+// Stored is a copy of the table.
+func (m *Memory) Stored() (all []sequence.Stored) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for _, s := range m.events {
+		all = append(all, s)
+	}
+	slices.SortFunc(all, func(a, b sequence.Stored) int { return strings.Compare(a.ID, b.ID) })
+	return all
+}
+
+// SetHead is a head that somebody restored.
+func (m *Memory) SetHead(h sequence.Head) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.head = h
+}
+
+// SetObject alters an object; nil removes it.
+func (m *Memory) SetObject(path string, content []byte) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.objects[path] = content; content == nil {
+		delete(m.objects, path)
+	}
+}
+
+// Signed is every text that the log's key has signed.
+func (m *Memory) Signed() []string {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return slices.Clone(m.signed)
+}
+
+// Keys is the log's keys.
+type Keys struct {
+	Service  record.ServiceKey
+	Signer   note.Signer
+	Verifier note.Verifier
+	VKey     string
+	Public   ed25519.PublicKey
+}
+
+// NewKeys makes keys.
+func NewKeys(t testing.TB) Keys {
+	t.Helper()
+	b := make([]byte, 32)
+	_, _ = rand.Read(b) // never fails
+	service, err := record.NewServiceKey(b)
+	require.NoError(t, err)
+	public, private, err := ed25519.GenerateKey(rand.Reader)
+	require.NoError(t, err)
+	verifier, err := tiles.NewVerifier(Origin, public)
+	require.NoError(t, err)
+	vkey, err := note.NewEd25519VerifierKey(Origin, public)
+	require.NoError(t, err)
+	return Keys{Service: service, Verifier: verifier, VKey: vkey, Public: public,
+		Signer: tiles.NewSigner(verifier, func(text []byte) ([]byte, error) { return ed25519.Sign(private, text), nil })}
+}
+
+// ErrDead is what a process that has died is told.
+var ErrDead = errors.New("this process is dead")
+
+// Process is one sequencer. It dies at its write DiesAt, counted from 1, before
+// the effect, or where After after it; 0 is never.
+type Process struct {
+	Sequencer sequence.Sequencer
+	*Memory
+	DiesAt int
+	After  bool
+
+	mu     sync.Mutex
+	writes int
+}
+
+// NewProcess puts a sequencer upon memory.
+func NewProcess(m *Memory, k Keys, now func() time.Time) *Process {
+	p := &Process{Memory: m}
+	p.Sequencer = sequence.Sequencer{Heads: p, Objects: p, Events: p, Subjects: p, Alarms: p, Key: k.Service, Origin: Origin, Verifier: k.Verifier, Now: now, Rand: rand.Reader}
+	p.Sequencer.Signer = tiles.NewSigner(k.Verifier, func(text []byte) (signature []byte, err error) {
+		err = p.write(func() error {
+			m.mu.Lock()
+			m.signed = append(m.signed, string(text))
+			m.mu.Unlock()
+			signature, err = k.Signer.Sign(text)
+			return err
+		})
+		return signature, err
+	})
+	return p
+}
+
+// Dead reports whether the process has died.
+func (p *Process) Dead() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.DiesAt > 0 && p.writes >= p.DiesAt
+}
+
+// Writes is how many writes there were.
+func (p *Process) Writes() int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.writes
+}
+
+func (p *Process) write(effect func() error) error {
+	p.mu.Lock()
+	if p.DiesAt > 0 && p.writes >= p.DiesAt {
+		p.mu.Unlock()
+		return ErrDead
+	}
+	p.writes++
+	dies := p.writes == p.DiesAt
+	p.mu.Unlock()
+	if !dies {
+		return effect()
+	}
+	if p.After {
+		_ = effect()
+	}
+	return ErrDead
+}
+
+func (p *Process) Move(ctx context.Context, old, next sequence.Head) error {
+	return p.write(func() error { return p.Memory.Move(ctx, old, next) })
+}
+
+func (p *Process) Put(ctx context.Context, path string, content []byte) error {
+	return p.write(func() error { return p.Memory.Put(ctx, path, content) })
+}
+
+func (p *Process) Lock(ctx context.Context, path string, content []byte) error {
+	return p.write(func() error { return p.Memory.Lock(ctx, path, content) })
+}
+
+func (p *Process) Swap(ctx context.Context, path string, old, next []byte) error {
+	return p.write(func() error { return p.Memory.Swap(ctx, path, old, next) })
+}
+
+func (p *Process) Write(ctx context.Context, e auditlog.Event) error {
+	return p.write(func() error { return p.Memory.Write(ctx, e) })
+}
+
+// Mark is as many writes as there are marks.
+func (p *Process) Mark(ctx context.Context, marks []sequence.Mark) error {
+	for _, m := range marks {
+		if err := p.write(func() error { return p.Memory.Mark(ctx, []sequence.Mark{m}) }); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (p *Process) Index(ctx context.Context, leaves map[record.Pseudonym][]int64) error {
+	return p.write(func() error { return p.Memory.Index(ctx, leaves) })
+}
+
+func (p *Process) Subject(ctx context.Context, name string, fresh func() (record.Pseudonym, []byte, error)) (q record.Pseudonym, wrapped []byte, err error) {
+	err = p.write(func() (err error) {
+		q, wrapped, err = p.Memory.Subject(ctx, name, fresh)
+		return err
+	})
+	return q, wrapped, err
+}
