@@ -48,7 +48,8 @@ type check struct {
 	report Report
 
 	signed  map[string]tiles.Checkpoint // by the path of the object
-	objects map[tiles.Object]bool       // that the copy has
+	objects map[tiles.Object]bool       // that the copy has, and that were not checked yet
+	widths  map[tiles.Object][]int      // in which it has an object; by the object without its width
 	hashes  map[int][]tlog.Hash         // complete hashes of each level of tiles above 0
 	tree    compact
 }
@@ -58,7 +59,7 @@ type check struct {
 // and that all checkpoints, and those that others have kept, are of one tree
 // that has only grown. An error is only a copy that cannot be read.
 func Log(files fs.FS, log note.Verifier, kept ...Kept) (Report, error) {
-	c := check{files: files, log: log, signed: map[string]tiles.Checkpoint{}, objects: map[tiles.Object]bool{}, hashes: map[int][]tlog.Hash{}}
+	c := check{files: files, log: log, signed: map[string]tiles.Checkpoint{}, objects: map[tiles.Object]bool{}, widths: map[tiles.Object][]int{}, hashes: map[int][]tlog.Hash{}}
 	if err := c.list(); err != nil {
 		return Report{}, err
 	}
@@ -113,8 +114,16 @@ func (c *check) list() error {
 			return nil
 		}
 		c.objects[o] = true
+		at := place(o)
+		c.widths[at] = append(c.widths[at], o.W)
 		return nil
 	})
+}
+
+// place is an object without its width.
+func place(o tiles.Object) tiles.Object {
+	o.W = 0
+	return o
 }
 
 func (c *check) checkpoint(path string, signed []byte) {
@@ -218,9 +227,14 @@ func (c *check) events(n int64, entries [][]byte) error {
 
 // narrower holds what was published before an object had its width to it.
 func (c *check) narrower(o tiles.Object, bundle []byte, members [][]byte) error {
-	end := 0
-	for w := 1; w < o.W; w++ {
-		end += 2 + len(members[w-1])
+	for _, w := range c.widths[place(o)] {
+		if w >= o.W {
+			continue
+		}
+		end := 0
+		for _, m := range members[:w] {
+			end += 2 + len(m)
+		}
 		if err := c.same(tiles.Object{Kind: o.Kind, N: o.N, W: w}, bundle[:end]); err != nil {
 			return err
 		}
@@ -246,10 +260,15 @@ func (c *check) tile(o tiles.Object, hashes []tlog.Hash) error {
 	if !c.objects[o] {
 		c.find(o.Path(), "is missing")
 	}
-	var data []byte
-	for w, h := range hashes {
+	data := make([]byte, 0, tiles.Width*tlog.HashSize)
+	for _, h := range hashes {
 		data = append(data, h[:]...)
-		if err := c.same(tiles.Object{Kind: tiles.Hashes, Level: o.Level, N: o.N, W: w + 1}, data); err != nil {
+	}
+	for _, w := range c.widths[place(o)] {
+		if w > o.W {
+			continue
+		}
+		if err := c.same(tiles.Object{Kind: tiles.Hashes, Level: o.Level, N: o.N, W: w}, data[:w*tlog.HashSize]); err != nil {
 			return err
 		}
 	}

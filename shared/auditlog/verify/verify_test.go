@@ -351,7 +351,7 @@ func TestWitness(t *testing.T) {
 	require.NoError(t, theirs(log, all.with(tiles.CheckpointPath, signed)))
 }
 
-// BenchmarkLog verifies a log of a million events, so many a second.
+// BenchmarkLog verifies a log of 100,000 events.
 func BenchmarkLog(b *testing.B) {
 	log := sequencetest.NewLog(b, 100_000)
 	all := files(log.Files()).fs()
