@@ -145,7 +145,7 @@ func (f *fake) register(w http.ResponseWriter, r *http.Request) {
 	w.WriteHeader(http.StatusCreated)
 }
 
-func unrecorded(context.Context) error { return nil }
+func unrecorded(context.Context, pairing.DeviceID, pairing.ID) error { return nil }
 
 func (f *fake) begin(w http.ResponseWriter, r *http.Request) {
 	var in struct{ Device, Nonce, Code string }

@@ -4,6 +4,7 @@ package matrix
 
 import (
 	"context"
+	"crypto/rand"
 	"encoding/json"
 	"fmt"
 	"maps"
@@ -16,6 +17,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
+	"github.com/golang-jwt/jwt/v5"
 	"github.com/stretchr/testify/require"
 
 	"fitvault/e2e/stack"
@@ -44,6 +46,7 @@ type registered struct {
 type world struct {
 	*stack.Stack
 	administrator *stack.Person
+	second        *stack.Person // another administrator
 	member        *stack.Person
 	caregiver     *stack.Person
 	stranger      *stack.Person
@@ -56,6 +59,7 @@ func newWorld(t *testing.T) world {
 	s := stack.Open(t)
 	w := world{Stack: s, member: s.Newcomer(t), caregiver: s.Newcomer(t), stranger: s.Newcomer(t), newcomer: s.Stranger(t)}
 	w.administrator = s.Caller(s.Forged(t, "--user", "sam"), s.Clients["staff"].APIKey)
+	w.second = w.anotherAdministrator(t)
 	scopes, err := json.Marshal(apps.Scopes)
 	require.NoError(t, err)
 	w.thirdParty = w.register(t, `{"name": "Matrix", "kind": "third-party", "redirect_uris": ["https://matrix.example/callback"], "plan": "partner", "scopes": `+string(scopes)+`}`)
@@ -63,7 +67,8 @@ func newWorld(t *testing.T) world {
 	for _, p := range []*stack.Person{w.member, w.caregiver, w.stranger} {
 		w.share(t, p)
 	}
-	w.organisations(t, w.member, `["clinic"]`)
+	w.organisations(t, w.administrator, http.StatusAccepted, w.member, `["clinic"]`)
+	w.organisations(t, w.second, http.StatusOK, w.member, `["clinic"]`)
 	return w
 }
 
@@ -91,10 +96,33 @@ func (w world) patch(t *testing.T, client, body string) (a registered) {
 	return a
 }
 
-func (w world) organisations(t *testing.T, p *stack.Person, list string) {
+// anotherAdministrator has the role as the operator gives it: by a document.
+func (w world) anotherAdministrator(t *testing.T) *stack.Person {
 	t.Helper()
-	answer := w.administrator.Do(t, http.MethodPut, "/identities/"+p.Subject(t)+"/roles", []byte(`{"pool": "people", "roles": [], "organisations": `+list+`}`), "Content-Type", "application/json")
-	require.Equal(t, http.StatusOK, answer.Status, problem(answer))
+	claims, err := json.Marshal(map[string]string{"sub": rand.Text(), "origin_jti": rand.Text()})
+	require.NoError(t, err)
+	p := w.Caller(w.Forged(t, "--user", "sam", "--claims", string(claims)), w.Clients["staff"].APIKey)
+	var who jwt.RegisteredClaims
+	_, _, err = jwt.NewParser().ParseUnverified(p.Token, &who)
+	require.NoError(t, err)
+	key := map[string]types.AttributeValue{"id": &types.AttributeValueMemberS{Value: access.IdentityKey(who.Issuer, who.Subject)},
+		"document": &types.AttributeValueMemberS{Value: access.CallerDocument}}
+	client, table := dynamodb.NewFromConfig(w.AWS()), aws.String(w.Output(t, "AccountsTable"))
+	document := maps.Clone(key)
+	document["roles"] = &types.AttributeValueMemberSS{Value: []string{string(access.Administrator)}}
+	_, err = client.PutItem(t.Context(), &dynamodb.PutItemInput{TableName: table, Item: document})
+	require.NoError(t, err)
+	t.Cleanup(func() {
+		_, err := client.DeleteItem(context.WithoutCancel(t.Context()), &dynamodb.DeleteItemInput{TableName: table, Key: key})
+		require.NoError(t, err)
+	})
+	return p
+}
+
+func (w world) organisations(t *testing.T, by *stack.Person, status int, p *stack.Person, list string) {
+	t.Helper()
+	answer := by.Do(t, http.MethodPut, "/identities/"+p.Subject(t)+"/roles", []byte(`{"pool": "people", "roles": [], "organisations": `+list+`}`), "Content-Type", "application/json")
+	require.Equal(t, status, answer.Status, problem(answer))
 }
 
 // by is a person's token by an app that was registered here.
@@ -332,9 +360,16 @@ func TestAppIsShutOut(t *testing.T) {
 	require.Equal(t, [2]int{403, 200}, [2]int{status(first), status(rotated.APIKey)})
 	require.Equal(t, 403, status(w.system.APIKey), "another app's key")
 
+	t.Run("nobody is a member on the word of one", func(t *testing.T) {
+		w.organisations(t, w.administrator, http.StatusAccepted, w.stranger, `["clinic"]`)
+		w.organisations(t, w.administrator, http.StatusAccepted, w.stranger, `["clinic"]`)
+		require.Equal(t, 404, w.stranger.Do(t, http.MethodGet, "/users/"+owner.ID+"/recordings", nil).Status)
+		w.organisations(t, w.second, http.StatusOK, w.stranger, `["clinic"]`)
+		require.Equal(t, 200, w.stranger.Do(t, http.MethodGet, "/users/"+owner.ID+"/recordings", nil).Status)
+	})
 	t.Run("a member who is none any more", func(t *testing.T) {
 		require.Equal(t, 200, w.member.Do(t, http.MethodGet, "/users/"+owner.ID+"/recordings", nil).Status)
-		w.organisations(t, w.member, `[]`)
+		w.organisations(t, w.administrator, http.StatusOK, w.member, `[]`)
 		require.Equal(t, 404, w.member.Do(t, http.MethodGet, "/users/"+owner.ID+"/recordings", nil).Status)
 	})
 }

@@ -25,11 +25,11 @@ const (
 )
 
 // memberships keeps what roles and organisations an identity has. PutMemberships
-// replaces both whole, in one write; dynamo.ErrConflict where a person has no account,
-// or a member of the staff has one.
+// replaces them and the proposal in one write, as long as the identity is still what
+// it was before, else dynamo.ErrConflict. Who has no document is a zero caller.
 type memberships interface {
 	Read(ctx context.Context, keys access.Keys) (access.Documents, error)
-	PutMemberships(ctx context.Context, issuer, subject string, person bool, roles []access.Role, organisations []string) error
+	PutMemberships(ctx context.Context, issuer, subject string, before, after access.Caller) error
 }
 
 type handler struct {

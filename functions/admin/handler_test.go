@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"testing/iotest"
 
@@ -24,7 +25,7 @@ import (
 	"fitvault/shared/fault"
 )
 
-// world is admin over fakes: Sam is administrator.
+// world is admin over fakes: Sam and Sue are administrators.
 type world struct {
 	*edgetest.World
 	handler handler
@@ -43,7 +44,9 @@ const (
 // memory is a fake of memberships on the world's accounts.
 type memory struct {
 	*edgetest.Accounts
-	err error
+	mu        sync.Mutex
+	err       error
+	meanwhile func() // between what a request reads and what it writes
 }
 
 func (m *memory) Read(ctx context.Context, k access.Keys) (access.Documents, error) {
@@ -53,21 +56,32 @@ func (m *memory) Read(ctx context.Context, k access.Keys) (access.Documents, err
 	return m.Accounts.Read(ctx, k)
 }
 
-func (m *memory) PutMemberships(ctx context.Context, issuer, subject string, person bool, roles []access.Role, organisations []string) error {
+func (m *memory) PutMemberships(ctx context.Context, issuer, subject string, before, after access.Caller) error {
+	if happens := m.meanwhile; happens != nil {
+		m.meanwhile = nil
+		happens()
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
 	d, err := m.Read(ctx, access.Keys{Issuer: issuer, Subject: subject})
 	if err != nil {
 		return err
 	}
-	c := access.Caller{}
+	var held access.Caller
 	if d.Caller != nil {
-		c = *d.Caller
+		held = *d.Caller
 	}
-	if c.User.IsZero() == person {
+	if !alike(held, before) {
 		return dynamo.ErrConflict
 	}
-	c.Roles, c.Organisations = roles, organisations
-	m.PutCaller(issuer, subject, c)
+	m.PutCaller(issuer, subject, after)
 	return nil
+}
+
+func alike(a, b access.Caller) bool {
+	p, q := a.Proposal, b.Proposal
+	return a.User == b.User && slices.Equal(a.Roles, b.Roles) && slices.Equal(a.Organisations, b.Organisations) && (p == nil) == (q == nil) &&
+		(p == nil || p.By == q.By && p.Until.Equal(q.Until) && slices.Equal(p.Roles, q.Roles) && slices.Equal(p.Organisations, q.Organisations))
 }
 
 func newWorld(t testing.TB) *world {
@@ -75,7 +89,9 @@ func newWorld(t testing.TB) *world {
 	w.people.Accounts = &w.Accounts
 	w.Accounts.Put(access.Documents{App: &access.App{Client: staffClient, State: access.Active, Kind: access.StaffApp, Scopes: []string{scopeAdmin},
 		APIKeys: [][32]byte{apps.Digest(staffKey)}}})
-	w.Accounts.PutCaller(edgetest.StaffIssuer, "sam", access.Caller{Roles: []access.Role{access.Administrator}})
+	for _, name := range []string{"sam", "sue"} {
+		w.Accounts.PutCaller(edgetest.StaffIssuer, name, access.Caller{Roles: []access.Role{access.Administrator}})
+	}
 	w.handler = handler{people: edgetest.Issuer, staff: edgetest.StaffIssuer, apps: &w.store, clients: &w.clients, keys: &w.keys,
 		memberships: &w.people, now: w.Now, rand: rand.Reader}
 	w.start()
@@ -161,7 +177,7 @@ func TestRecordedEvents(t *testing.T) {
 	recorded, err := contract.Recorded("../..", "admin", map[string]string{"token.sam": w.token("sam"), "key.staff": staffKey})
 	require.NoError(t, err)
 	for name, status := range map[string]int{"admin-post-app.json": 201, "admin-list-apps.json": 200, "admin-patch-app.json": 404,
-		"admin-get-roles.json": 200, "admin-put-roles.json": 200} {
+		"admin-get-roles.json": 200, "admin-put-roles.json": 202} {
 		answer := w.do(recorded[name])
 		require.Equal(t, status, answer.StatusCode, "%s: %s", name, answer.Body)
 		delete(recorded, name)

@@ -4,11 +4,13 @@ import (
 	"encoding/json"
 	"errors"
 	"testing"
+	"time"
 
 	"github.com/aws/aws-lambda-go/events"
 	"github.com/stretchr/testify/require"
 
 	"fitvault/shared/access"
+	"fitvault/shared/dynamo"
 	"fitvault/shared/edge/edgetest"
 	"fitvault/shared/fault"
 )
@@ -23,30 +25,53 @@ func (w *world) get(subject, pool string) events.APIGatewayProxyRequest {
 }
 
 func (w *world) put(subject, body string) events.APIGatewayProxyRequest {
-	return w.event("sam", "PUT", rolesResource, map[string]string{"subject": subject}, body)
+	return w.putBy("sam", subject, body)
 }
 
-func (w *world) roles(t *testing.T, e events.APIGatewayProxyRequest) (r roles) {
+func (w *world) putBy(administrator, subject, body string) events.APIGatewayProxyRequest {
+	return w.event(administrator, "PUT", rolesResource, map[string]string{"subject": subject}, body)
+}
+
+func (w *world) roles(t *testing.T, e events.APIGatewayProxyRequest) roles {
+	t.Helper()
+	return w.answered(t, 200, e)
+}
+
+func (w *world) answered(t *testing.T, status int, e events.APIGatewayProxyRequest) (r roles) {
 	t.Helper()
 	answer := w.do(e)
-	require.Equal(t, 200, answer.StatusCode, answer.Body)
+	require.Equal(t, status, answer.StatusCode, answer.Body)
 	require.NoError(t, json.Unmarshal([]byte(answer.Body), &r))
 	return r
 }
 
+// both is what holds once Sam has asked for something, and Sue for the same.
+func (w *world) both(t *testing.T, subject, body string) roles {
+	t.Helper()
+	w.answered(t, 202, w.put(subject, body))
+	return w.roles(t, w.putBy("sue", subject, body))
+}
+
+// changes is what the last event says.
+func (w *world) changes() []string {
+	e := w.Audit.Events()
+	return e[len(e)-1].Changes
+}
+
 func TestRolesOfStaff(t *testing.T) {
 	w := newWorld(t)
-	none := roles{"ina", "staff", []access.Role{}, []string{}}
+	none := roles{"ina", "staff", []access.Role{}, []string{}, nil}
 	require.Equal(t, none, w.roles(t, w.get("ina", "staff")))
-	want := roles{"ina", "staff", []access.Role{access.Analyst, access.Maker}, []string{"acme"}}
-	require.Equal(t, want, w.roles(t, w.put("ina", `{"pool": "staff", "roles": ["maker", "analyst", "maker"], "organisations": ["acme"]}`)))
+	want := roles{"ina", "staff", []access.Role{access.Analyst, access.Maker}, []string{"acme"}, nil}
+	require.Equal(t, want, w.both(t, "ina", `{"pool": "staff", "roles": ["maker", "analyst", "maker"], "organisations": ["acme"]}`))
 	require.Equal(t, want, w.roles(t, w.get("ina", "staff")))
 	e := w.Audit.Events()
-	require.Equal(t, []string{"pool=staff", "role=analyst", "role=maker", "organisation=acme"}, e[1].Changes)
+	require.Equal(t, []string{"pool=staff", "organisation=acme", "proposed-role=analyst", "proposed-role=maker"}, e[1].Changes)
+	require.Equal(t, []string{"pool=staff", "role=analyst", "role=maker", "organisation=acme", "confirmed-role=analyst", "confirmed-role=maker"}, e[2].Changes)
 	require.Equal(t, [2]string{string(access.RolesManage), access.IdentityKey(edgetest.StaffIssuer, "ina")}, [2]string{e[1].Action, e[1].About})
 
 	want.Roles, want.Organisations = []access.Role{access.Auditor}, []string{}
-	require.Equal(t, want, w.roles(t, w.put("ina", `{"pool": "staff", "roles": ["auditor"], "organisations": []}`)))
+	require.Equal(t, want, w.both(t, "ina", `{"pool": "staff", "roles": ["auditor"], "organisations": []}`))
 	for _, apart := range []string{"administrator", "firmware-manager"} {
 		w.refused(t, w.put("ina", `{"pool": "staff", "roles": ["auditor", "`+apart+`"], "organisations": []}`), fault.Conflict)
 	}
@@ -56,11 +81,158 @@ func TestRolesOfStaff(t *testing.T) {
 	t.Run("it holds from the next request", func(t *testing.T) {
 		list := w.event("ina", "GET", "/apps", nil, "")
 		w.refused(t, list, fault.Forbidden)
-		w.roles(t, w.put("ina", `{"pool": "staff", "roles": ["administrator"], "organisations": []}`))
+		w.both(t, "ina", `{"pool": "staff", "roles": ["administrator"], "organisations": []}`)
 		require.Equal(t, 200, w.do(list).StatusCode)
-		w.roles(t, w.put("ina", `{"pool": "staff", "roles": ["analyst"], "organisations": []}`))
+		w.answered(t, 202, w.put("ina", `{"pool": "staff", "roles": ["analyst"], "organisations": []}`))
 		w.refused(t, list, fault.Forbidden)
 	})
+	t.Run("a maker's namespace is given by one", func(t *testing.T) {
+		require.Equal(t, []string{"acme"}, w.roles(t, w.put("max", `{"pool": "staff", "roles": [], "organisations": ["acme"]}`)).Organisations)
+	})
+}
+
+const clinic = `{"pool": "people", "roles": [], "organisations": ["clinic"]}`
+
+// TestFourEyes: nobody alone lets anybody in, himself least of all.
+func TestFourEyes(t *testing.T) {
+	nothing := roles{"ada", "people", []access.Role{}, []string{}, nil}
+	in := nothing
+	in.Organisations = []string{"clinic"}
+	waits := func(until string, yours bool) roles {
+		r := nothing
+		r.Proposed = &proposed{[]access.Role{}, []string{"clinic"}, until, yours}
+		return r
+	}
+	const week = "2026-05-11T05:25:00Z"
+
+	t.Run("one alone changes nothing, however often", func(t *testing.T) {
+		w := newWorld(t)
+		for range 3 {
+			require.Equal(t, waits(week, true), w.answered(t, 202, w.put("ada", clinic)))
+			w.Time = w.Time.Add(24 * time.Hour)
+		}
+		require.Equal(t, waits(week, true), w.roles(t, w.get("ada", "people")), "nor does it wait longer")
+		found, err := w.people.Read(t.Context(), access.Keys{Issuer: edgetest.Issuer, Subject: "ada"})
+		require.NoError(t, err)
+		require.Empty(t, found.Caller.Organisations)
+	})
+	t.Run("another one adds", func(t *testing.T) {
+		w := newWorld(t)
+		w.answered(t, 202, w.put("ada", clinic))
+		e := w.get("ada", "people")
+		edgetest.SetHeader(&e, "Authorization", "Bearer "+w.token("sue"))
+		answer := w.do(e)
+		require.NotContains(t, answer.Body, "identity#", "who asked is the audit log's to say")
+		require.Equal(t, waits(week, false), w.roles(t, e))
+		require.Equal(t, in, w.roles(t, w.putBy("sue", "ada", clinic)))
+		require.Equal(t, []string{"pool=people", "organisation=clinic", "confirmed-organisation=clinic"}, w.changes())
+		require.Equal(t, in, w.roles(t, w.get("ada", "people")))
+		require.Equal(t, in, w.roles(t, w.put("ada", clinic)), "it holds: nothing is added")
+	})
+	t.Run("an administrator is not the second for himself", func(t *testing.T) {
+		w := newWorld(t)
+		maker := `{"pool": "staff", "roles": ["administrator", "maker"], "organisations": []}`
+		w.answered(t, 202, w.put("sue", maker))
+		w.refused(t, w.putBy("sue", "sue", maker), fault.Forbidden)
+		require.Equal(t, []access.Role{access.Administrator}, w.roles(t, w.get("sue", "staff")).Roles)
+	})
+	t.Run("nor is who is none any more", func(t *testing.T) {
+		w := newWorld(t)
+		w.answered(t, 202, w.put("ada", clinic))
+		w.roles(t, w.put("sue", `{"pool": "staff", "roles": [], "organisations": []}`))
+		w.refused(t, w.putBy("sue", "ada", clinic), fault.Forbidden)
+		require.Empty(t, w.roles(t, w.get("ada", "people")).Organisations)
+	})
+	t.Run("a week later it is forgotten", func(t *testing.T) {
+		w := newWorld(t)
+		w.answered(t, 202, w.put("ada", clinic))
+		w.Time = w.Time.Add(access.ProposalLasts)
+		require.Equal(t, nothing, w.roles(t, w.get("ada", "people")))
+		require.Equal(t, waits("2026-05-18T05:25:00Z", true), w.answered(t, 202, w.putBy("sue", "ada", clinic)), "now she is the first")
+		require.Equal(t, []string{"pool=people", "proposed-organisation=clinic"}, w.changes())
+		require.Equal(t, in, w.roles(t, w.put("ada", clinic)))
+	})
+	t.Run("another proposal takes its place", func(t *testing.T) {
+		w := newWorld(t)
+		w.answered(t, 202, w.put("ada", clinic))
+		for _, more := range []string{`["clinic", "team"]`, `["team"]`} {
+			w.answered(t, 202, w.putBy("sue", "ada", `{"pool": "people", "roles": [], "organisations": `+more+`}`))
+		}
+		require.Equal(t, []string{"pool=people", "proposed-organisation=team", "dropped-organisation=clinic", "dropped-organisation=team"}, w.changes())
+		require.Equal(t, waits(week, true), w.answered(t, 202, w.put("ada", clinic)), "she has not asked for this one")
+	})
+	t.Run("what is taken away goes at once, and a proposal with it", func(t *testing.T) {
+		w := newWorld(t)
+		w.both(t, "ada", clinic)
+		both := `{"pool": "people", "roles": [], "organisations": ["clinic", "team"]}`
+		require.Equal(t, []string{"clinic"}, w.answered(t, 202, w.put("ada", both)).Organisations)
+		require.Equal(t, nothing, w.roles(t, w.putBy("sue", "ada", `{"pool": "people", "roles": [], "organisations": []}`)))
+		require.Equal(t, []string{"pool=people", "dropped-organisation=team"}, w.changes())
+		require.Equal(t, nothing, w.roles(t, w.get("ada", "people")))
+		require.Equal(t, []string{"clinic", "team"}, w.answered(t, 202, w.putBy("sue", "ada", both)).Proposed.Organisations, "not the second: what the first one saw is gone")
+	})
+	t.Run("what is given and taken in one: the one waits, the other does not", func(t *testing.T) {
+		w := newWorld(t)
+		w.both(t, "ada", clinic)
+		team := `{"pool": "people", "roles": [], "organisations": ["team"]}`
+		require.Empty(t, w.answered(t, 202, w.put("ada", team)).Organisations)
+		require.Equal(t, []string{"team"}, w.roles(t, w.putBy("sue", "ada", team)).Organisations)
+	})
+	t.Run("who watches does not act, at the second word either", func(t *testing.T) {
+		w := newWorld(t)
+		w.answered(t, 202, w.put("ina", `{"pool": "staff", "roles": ["administrator"], "organisations": []}`))
+		p := w.roles(t, w.get("ina", "staff")).Proposed
+		require.Equal(t, []access.Role{access.Administrator}, p.Roles)
+		found, err := w.people.Read(t.Context(), access.Keys{Issuer: edgetest.StaffIssuer, Subject: "ina"})
+		require.NoError(t, err)
+		found.Caller.Roles = []access.Role{access.Auditor} // by the operator, meanwhile
+		w.Accounts.PutCaller(edgetest.StaffIssuer, "ina", *found.Caller)
+		w.refused(t, w.putBy("sue", "ina", `{"pool": "staff", "roles": ["administrator", "auditor"], "organisations": []}`), fault.Conflict)
+		require.Equal(t, []access.Role{access.Auditor}, w.roles(t, w.get("ina", "staff")).Roles)
+		require.Equal(t, []access.Role{access.Administrator}, w.roles(t, w.putBy("sue", "ina", `{"pool": "staff", "roles": ["administrator"], "organisations": []}`)).Roles,
+			"one or the other")
+	})
+}
+
+// TestRolesChangeMeanwhile: what was decided on something that is not so any more does
+// not happen.
+func TestRolesChangeMeanwhile(t *testing.T) {
+	const none = `{"pool": "people", "roles": [], "organisations": []}`
+	for name, c := range map[string]struct{ first, late, meanwhile string }{
+		"two propose":                             {"", clinic, clinic},
+		"one confirms, one drops it":              {clinic, none, clinic},
+		"one drops it, one confirms":              {clinic, clinic, none},
+		"one confirms, one proposes another":      {clinic, `{"pool": "people", "roles": [], "organisations": ["team"]}`, clinic},
+		"one proposes another, one confirms this": {clinic, clinic, `{"pool": "people", "roles": [], "organisations": ["team"]}`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t)
+			w.Accounts.PutCaller(edgetest.StaffIssuer, "tom", access.Caller{Roles: []access.Role{access.Administrator}})
+			if c.first != "" {
+				w.answered(t, 202, w.put("ada", c.first))
+			}
+			var held roles
+			w.people.meanwhile = func() {
+				require.Less(t, w.do(w.putBy("tom", "ada", c.meanwhile)).StatusCode, 300)
+				held = w.roles(t, w.get("ada", "people"))
+			}
+			w.refused(t, w.putBy("sue", "ada", c.late), fault.Conflict)
+			require.Equal(t, held, w.roles(t, w.get("ada", "people")))
+		})
+	}
+	t.Run("two confirm at once, and it holds once", func(t *testing.T) {
+		w := newWorld(t)
+		w.Accounts.PutCaller(edgetest.StaffIssuer, "tom", access.Caller{Roles: []access.Role{access.Administrator}})
+		w.answered(t, 202, w.put("ada", clinic))
+		w.people.meanwhile = func() { w.roles(t, w.putBy("tom", "ada", clinic)) }
+		w.refused(t, w.putBy("sue", "ada", clinic), fault.Conflict)
+		require.Equal(t, []string{"clinic"}, w.roles(t, w.get("ada", "people")).Organisations)
+	})
+}
+
+func TestMembershipsContract(t *testing.T) {
+	w := newWorld(t)
+	edgetest.Memberships(t, &w.people, dynamo.ErrConflict, func(_ *testing.T, issuer, subject string, c access.Caller) { w.Accounts.PutCaller(issuer, subject, c) })
 }
 
 func TestNobodyChangesHisOwn(t *testing.T) {
@@ -72,8 +244,8 @@ func TestNobodyChangesHisOwn(t *testing.T) {
 
 func TestOrganisationsOfPeople(t *testing.T) {
 	w := newWorld(t)
-	want := roles{"ada", "people", []access.Role{}, []string{"clinic"}}
-	require.Equal(t, want, w.roles(t, w.put("ada", `{"pool": "people", "roles": [], "organisations": ["clinic"]}`)))
+	want := roles{"ada", "people", []access.Role{}, []string{"clinic"}, nil}
+	require.Equal(t, want, w.both(t, "ada", clinic))
 	require.Equal(t, want, w.roles(t, w.get("ada", "people")))
 	answer := w.do(w.get("ada", "people"))
 	require.NotContains(t, answer.Body, w.Ada.String(), "whose account it is stays the person's")
@@ -107,6 +279,9 @@ func TestRolesFail(t *testing.T) {
 	w.people.err = fault.New(fault.Unavailable, "down")
 	w.refused(t, w.put("ina", good), fault.Unavailable)
 	w.refused(t, w.get("ina", "staff"), fault.Unavailable)
+	w.people.err = nil
+	w.people.meanwhile = func() { w.people.err = fault.New(fault.Unavailable, "down") }
+	w.refused(t, w.put("ina", good), fault.Unavailable)
 	w.people.err = nil
 	w.Audit.Fail(errors.New("down"))
 	w.refused(t, w.put("ina", good), fault.Unavailable)

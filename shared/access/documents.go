@@ -56,8 +56,9 @@ type Consent struct {
 type Caller struct {
 	redact.Mark
 	User          UserID
-	Roles         []Role   // of the staff; sorted
-	Organisations []string // whose member the person is: what they were granted, he has; sorted
+	Roles         []Role    // of the staff; sorted
+	Organisations []string  // whose member the person is: what they were granted, he has; sorted
+	Proposal      *Proposal // Proposed is the one that counts; nil where there is none
 }
 
 // Session is one sign-in of a person with one app (id SessionsKey, document

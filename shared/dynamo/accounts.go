@@ -80,24 +80,18 @@ func (t Tables) Read(ctx context.Context, keys access.Keys) (access.Documents, e
 	return docs, nil
 }
 
-func decodeCaller(i item) (access.Caller, error) {
-	caller := access.Caller{Organisations: getSet(i, "organisations")}
-	var err error
+func decodeCaller(i item) (caller access.Caller, err error) {
+	broken := fault.New(fault.Internal, "caller document is not readable")
 	if _, person := i["user"]; person { // a member of the staff is no user
-		caller.User, err = access.ParseUserID(getText(i, "user"))
-	}
-	for _, role := range getSet(i, "roles") {
-		caller.Roles = append(caller.Roles, access.Role(role))
-	}
-	slices.Sort(caller.Roles)
-	slices.Sort(caller.Organisations)
-	for _, name := range caller.Organisations {
-		if !access.ValidOrganisation(name) {
-			return access.Caller{}, fault.New(fault.Internal, "caller document is not readable")
+		if caller.User, err = access.ParseUserID(getText(i, "user")); err != nil {
+			return access.Caller{}, broken
 		}
 	}
-	if err != nil || access.CheckRoles(caller.Roles) != nil {
-		return access.Caller{}, fault.New(fault.Internal, "caller document is not readable")
+	if caller.Roles, caller.Organisations, err = decodeSets(i); err != nil {
+		return access.Caller{}, broken
+	}
+	if caller.Proposal, err = decodeProposal(i["proposal"]); err != nil {
+		return access.Caller{}, broken
 	}
 	return caller, nil
 }

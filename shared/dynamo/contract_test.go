@@ -141,33 +141,12 @@ func TestRegistryContract(t *testing.T) {
 	})
 }
 
-// TestMemberships: a person must have an account, staff gets a document, and neither
-// turns into the other.
-func TestMemberships(t *testing.T) {
+func TestMembershipsContract(t *testing.T) {
 	tables := deployed(t)
-	issuer, person, staff := "https://issuer", rand.Text(), rand.Text()
-	user, err := access.NewUserID(rand.Reader)
-	require.NoError(t, err)
-	put(t, tables, tables.Accounts, map[string]any{"id": access.IdentityKey(issuer, person), "document": "caller", "user": user.String()})
-	caller := func(subject string) access.Caller {
-		found, err := tables.Read(t.Context(), access.Keys{Issuer: issuer, Subject: subject})
-		require.NoError(t, err)
-		require.NotNil(t, found.Caller)
-		return *found.Caller
-	}
-	for _, organisations := range [][]string{{"clinic", "team"}, {"team"}, nil} {
-		require.NoError(t, tables.PutMemberships(t.Context(), issuer, person, true, nil, organisations))
-		require.Equal(t, access.Caller{User: user, Organisations: organisations}, caller(person))
-	}
-	for _, roles := range [][]access.Role{{access.Administrator, access.Maker}, {access.Auditor}, nil, {access.Analyst}} {
-		require.NoError(t, tables.PutMemberships(t.Context(), issuer, staff, false, roles, []string{"acme"}))
-		require.Equal(t, access.Caller{Roles: roles, Organisations: []string{"acme"}}, caller(staff))
-	}
-	require.NoError(t, tables.PutMemberships(t.Context(), issuer, staff, false, nil, nil))
-	require.Equal(t, access.Caller{}, caller(staff))
-	require.ErrorIs(t, tables.PutMemberships(t.Context(), issuer, person, false, []access.Role{access.Auditor}, nil), dynamo.ErrConflict)
-	require.ErrorIs(t, tables.PutMemberships(t.Context(), issuer, staff, true, nil, []string{"clinic"}), dynamo.ErrConflict)
-	require.ErrorIs(t, tables.PutMemberships(t.Context(), issuer, rand.Text(), true, nil, []string{"clinic"}), dynamo.ErrConflict)
+	edgetest.Memberships(t, tables, dynamo.ErrConflict, func(t *testing.T, issuer, subject string, c access.Caller) {
+		put(t, tables, tables.Accounts, map[string]any{"id": access.IdentityKey(issuer, subject), "document": "caller", "user": c.User.String()})
+		require.NoError(t, tables.PutMemberships(t.Context(), issuer, subject, access.Caller{User: c.User}, c))
+	})
 }
 
 func TestSessionsContract(t *testing.T) {

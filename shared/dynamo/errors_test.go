@@ -172,6 +172,12 @@ func TestStrangeDocuments(t *testing.T) {
 		"a caller of two roles apart":  `"document": {"S": "caller"}, "roles": {"SS": ["administrator", "auditor"]}`,
 		"a caller of no such role":     `"document": {"S": "caller"}, "roles": {"SS": ["canary"]}`,
 		"a caller with a made-up user": `"document": {"S": "caller"}, "user": {"S": "canary"}`,
+		"a proposal of text":           `"document": {"S": "caller"}, "proposal": {"S": "canary"}`,
+		"a proposal of nothing":        `"document": {"S": "caller"}, "proposal": {"M": {"by": {"S": "canary"}, "until": {"N": "1"}}}`,
+		"a proposal of nobody":         `"document": {"S": "caller"}, "proposal": {"M": {"roles": {"SS": ["maker"]}, "until": {"N": "1"}}}`,
+		"a proposal for ever":          `"document": {"S": "caller"}, "proposal": {"M": {"roles": {"SS": ["maker"]}, "by": {"S": "canary"}}}`,
+		"a proposal of no such role":   `"document": {"S": "caller"}, "proposal": {"M": {"roles": {"SS": ["canary"]}, "by": {"S": "a"}, "until": {"N": "1"}}}`,
+		"a proposal of no such name":   `"document": {"S": "caller"}, "proposal": {"M": {"organisations": {"SS": ["Canary"]}, "by": {"S": "a"}, "until": {"N": "1"}}}`,
 		"an owner without a state":     `"document": {"S": "owner"}, ` + strings.Replace(good, "state", "other", 1),
 		"an owner without a key":       `"document": {"S": "owner"}, ` + strings.Replace(good, "data_key", "other", 1),
 		"an owner without consents":    `"document": {"S": "owner"}, ` + strings.Replace(good, "consents", "other", 1),
@@ -233,13 +239,13 @@ func TestRegistryFails(t *testing.T) {
 	_, err2 := down.Apps(t.Context(), []string{"c"})
 	for i, err := range []error{err, err2, down.Register(t.Context(), apps.Request{ID: "r"}, apps.App{Client: "c", Scopes: []string{"s"}, Keys: []apps.Key{key}}),
 		down.SetState(t.Context(), "c", access.Off), down.AddKey(t.Context(), "c", key), down.RetireKey(t.Context(), "c", key), down.ForgetKey(t.Context(), "c", key),
-		down.PutMemberships(t.Context(), "i", "s", false, []access.Role{access.Maker}, nil)} {
+		down.PutMemberships(t.Context(), "i", "s", access.Caller{}, access.Caller{Roles: []access.Role{access.Maker}})} {
 		require.Equal(t, fault.Unavailable, fault.KindOf(err), i)
 		require.NotErrorIs(t, err, apps.ErrConflict)
 	}
 	late := dynamo.Registry{Tables: stubbed(answer{status: 400, body: failed})}
 	require.ErrorIs(t, late.SetState(t.Context(), "c", access.Off), apps.ErrConflict)
-	require.ErrorIs(t, late.PutMemberships(t.Context(), "i", "s", true, nil, nil), dynamo.ErrConflict)
+	require.ErrorIs(t, late.PutMemberships(t.Context(), "i", "s", access.Caller{}, access.Caller{}), dynamo.ErrConflict)
 
 	for name, i := range map[string]string{
 		"no client":      `{"document": {"S": "r"}, "body": {"B": "` + strings.Repeat("A", 43) + `="}}`,

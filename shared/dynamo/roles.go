@@ -2,7 +2,9 @@ package dynamo
 
 import (
 	"context"
+	"slices"
 	"strings"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
@@ -12,23 +14,29 @@ import (
 	"fitvault/shared/fault"
 )
 
-// PutMemberships replaces an identity's roles and organisations, both whole, in one
-// write. A person must have an account, else ErrConflict; a member of the staff gets
-// a document where he has none, and never that of somebody with an account.
-func (t Tables) PutMemberships(ctx context.Context, issuer, subject string, person bool, roles []access.Role, organisations []string) error {
-	names := make([]string, len(roles))
-	for i, r := range roles {
-		names[i] = string(r)
+// PutMemberships replaces an identity's roles, organisations and proposal, as long as
+// he is who he was before, and has what he had, else ErrConflict: who decided on
+// something else has not decided on this. Before is zero where there is no document.
+func (t Tables) PutMemberships(ctx context.Context, issuer, subject string, before, after access.Caller) error {
+	condition, values := []string{"attribute_not_exists(#user)"}, item{}
+	if !before.User.IsZero() {
+		condition, values[":user"] = []string{"#user = :user"}, text(before.User.String())
 	}
-	values := item{}
+	names := map[string]string{"#user": "user"}
+	was, becomes := encodeMemberships(before), encodeMemberships(after)
 	var set, remove []string
-	for name, list := range map[string][]string{"#r": names, "#o": organisations} {
-		if len(list) == 0 { // DynamoDB has no empty sets
-			remove = append(remove, name)
-			continue
+	for _, name := range []string{"roles", "organisations", "proposal"} {
+		names["#"+name] = name
+		if old, held := was[name]; held {
+			condition, values[":was_"+name] = append(condition, "#"+name+" = :was_"+name), old
+		} else {
+			condition = append(condition, "attribute_not_exists(#"+name+")")
 		}
-		value := ":" + name[1:]
-		set, values[value] = append(set, name+" = "+value), &types.AttributeValueMemberSS{Value: list}
+		if fresh, holds := becomes[name]; holds {
+			set, values[":"+name] = append(set, "#"+name+" = :"+name), fresh
+		} else {
+			remove = append(remove, "#"+name)
+		}
 	}
 	var update []string
 	if len(set) > 0 {
@@ -37,16 +45,12 @@ func (t Tables) PutMemberships(ctx context.Context, issuer, subject string, pers
 	if len(remove) > 0 {
 		update = append(update, "REMOVE "+strings.Join(remove, ", "))
 	}
-	condition := "attribute_not_exists(#u)"
-	if person {
-		condition = "attribute_exists(#u)"
-	}
 	in := &dynamodb.UpdateItemInput{
 		TableName:                aws.String(t.Accounts),
 		Key:                      item{"id": text(access.IdentityKey(issuer, subject)), "document": text(access.CallerDocument)},
 		UpdateExpression:         aws.String(strings.Join(update, " ")),
-		ConditionExpression:      aws.String(condition),
-		ExpressionAttributeNames: map[string]string{"#r": "roles", "#o": "organisations", "#u": "user"},
+		ConditionExpression:      aws.String(strings.Join(condition, " AND ")),
+		ExpressionAttributeNames: names,
 	}
 	if len(values) > 0 {
 		in.ExpressionAttributeValues = values
@@ -59,4 +63,61 @@ func (t Tables) PutMemberships(ctx context.Context, issuer, subject string, pers
 	default:
 		return fault.Wrap(fault.Unavailable, "roles cannot be stored", err)
 	}
+}
+
+func encodeMemberships(c access.Caller) item {
+	i := encodeSets(c.Roles, c.Organisations)
+	if p := c.Proposal; p != nil {
+		m := encodeSets(p.Roles, p.Organisations)
+		m["by"], m["until"] = text(p.By), number(p.Until.Unix())
+		i["proposal"] = &types.AttributeValueMemberM{Value: m}
+	}
+	return i
+}
+
+func encodeSets(roles []access.Role, organisations []string) item {
+	i := item{}
+	if len(roles) > 0 { // DynamoDB has no empty sets
+		names := make([]string, len(roles))
+		for j, r := range roles {
+			names[j] = string(r)
+		}
+		i["roles"] = &types.AttributeValueMemberSS{Value: names}
+	}
+	if len(organisations) > 0 {
+		i["organisations"] = &types.AttributeValueMemberSS{Value: organisations}
+	}
+	return i
+}
+
+// decodeSets reads roles and organisations, each sorted.
+func decodeSets(i item) (roles []access.Role, organisations []string, err error) {
+	for _, role := range getSet(i, "roles") {
+		roles = append(roles, access.Role(role))
+	}
+	organisations = getSet(i, "organisations")
+	slices.Sort(roles)
+	slices.Sort(organisations)
+	if slices.ContainsFunc(organisations, func(name string) bool { return !access.ValidOrganisation(name) }) || access.CheckRoles(roles) != nil {
+		return nil, nil, errShape
+	}
+	return roles, organisations, nil
+}
+
+// decodeProposal reads what one administrator has asked for; nil where there is nothing.
+func decodeProposal(v types.AttributeValue) (*access.Proposal, error) {
+	if v == nil {
+		return nil, nil
+	}
+	m, ok := v.(*types.AttributeValueMemberM)
+	if !ok {
+		return nil, errShape
+	}
+	roles, organisations, err := decodeSets(m.Value)
+	until, dated := getNumber(m.Value, "until")
+	by := getText(m.Value, "by")
+	if err != nil || !dated || by == "" || len(roles)+len(organisations) == 0 {
+		return nil, errShape
+	}
+	return &access.Proposal{Roles: roles, Organisations: organisations, By: by, Until: time.Unix(until, 0).UTC()}, nil
 }
