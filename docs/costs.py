@@ -19,6 +19,7 @@ ASSUMED = {
     "page": (300_000, "bytes of a page of raw readings", "assumed: 1,000 data points of 300 bytes"),
     "manifest": (500, "bytes of a manifest in the table", "the fields of intake.Manifest"),
     "event": (400, "bytes of an audit event in the table", "the fields of auditlog.Event"),
+    "limiter": (1, "write units of limits a request", "`make bench`"),
     "guard_reads": (3, "documents read for each decision: caller, app, owner", "shared/edge/guard.go"),
     "ingest_gbs": (0.5 * 0.05, "GB-seconds of a sync", "512 MB (template.yaml) for 50 ms, assumed"),
     "read_gbs": (1.73 * 0.15, "GB-seconds of a page of raw readings", "1,769 MB (template.yaml) for 150 ms, assumed"),
@@ -96,6 +97,7 @@ class Month:
 
         written = units(A["manifest"], 1_000) + units(A["event"], 1_000) + units(self.block, 1_000)
         self.wru = (self.posts + self.recordings) * written + (self.raw + self.days + self.recordings)
+        self.wru += self.api * A["limiter"]
         # project writes an event for each rebuild (functions/project/owner.go).
         self.wru += self.syncs * units(A["event"], 1_000)
         # Intake reads the owner's public key; a page opens a day of blocks; a rebuild opens half a day in the mean, and
