@@ -38,13 +38,6 @@ func (c *Clock) Now() time.Time {
 	return c.Own().Add(c.low)
 }
 
-// Heard reports whether there has been an answer.
-func (c *Clock) Heard() bool {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.heard
-}
-
 // Listen is an option of the client whose answers the clock hears.
 func (c *Clock) Listen(o *dynamodb.Options) {
 	o.APIOptions = append(o.APIOptions, func(s *middleware.Stack) error {

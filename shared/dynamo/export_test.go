@@ -8,5 +8,8 @@ func Hear(c *Clock, date string, sent, received time.Time) bool {
 	return c.heard
 }
 
+// Heard reports whether a clock has heard an answer.
+func Heard(c *Clock) bool { return c.heard }
+
 // Seen is how many states a limiter has in memory.
 func Seen(l *Limiter) int { return len(l.seen) }

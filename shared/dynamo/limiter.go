@@ -24,12 +24,12 @@ import (
 // A charge is one conditional write. DynamoDB has no maximum, so the write says of
 // each bucket whether it is full ("at most now", set it to now and the cost) or not
 // ("after now, and not too far after", add the cost): what containers add at once
-// adds up and does not conflict. Which of the two it is, the container takes from
-// what it saw last; where that is wrong the write is refused with the item as it is,
-// and said again.
-//
-// The times in an item only rise, so where the last that was seen are too far ahead
-// the charge is refused without asking: a caller who does not stop costs nothing.
+// adds up and does not conflict. The times only rise, so what a container saw last is
+// still good where it says "not full", and where it says "too far after" the charge is
+// refused unasked: a caller who does not stop costs nothing. Where it says "full",
+// another container may have been here since: a read, at a fifth of a write's price,
+// tells. What happens between read and write fails the write's condition, which
+// brings the item as it is, and is said again.
 type Limiter struct {
 	Tables
 	Clock *Clock // the containers' own clocks differ
@@ -52,7 +52,7 @@ func (l *Limiter) Take(ctx context.Context, c limit.Charge) (limit.Verdict, erro
 	if err := ctx.Err(); err != nil { // also where nothing is asked
 		return limit.Verdict{}, fault.Wrap(fault.Unavailable, "no time left to charge", err)
 	}
-	if !l.Clock.Heard() {
+	if l.perhapsFull(c) {
 		if err := l.read(ctx, c.Key); err != nil {
 			return limit.Verdict{}, fault.Wrap(fault.Unavailable, "buckets cannot be read", err)
 		}
@@ -78,7 +78,14 @@ func (l *Limiter) Take(ctx context.Context, c limit.Charge) (limit.Verdict, erro
 	return limit.Verdict{}, errContended
 }
 
-// read is for a container's first charge, which would be made by its own clock alone.
+// perhapsFull reports whether a bucket was full, or not known, when it was seen last.
+func (l *Limiter) perhapsFull(c limit.Charge) bool {
+	now, state := l.Clock.Now().UnixMicro(), l.last(c.Key)
+	return slices.ContainsFunc(c.Lines, func(line limit.Line) bool { return state[line.ID] <= now })
+}
+
+// read takes the item as it is. A container's first charge is made after one, so it is
+// never made by the container's own clock alone.
 func (l *Limiter) read(ctx context.Context, key string) error {
 	out, err := l.Client.GetItem(ctx, &dynamodb.GetItemInput{TableName: aws.String(l.Requests), ConsistentRead: aws.Bool(true), Key: limitKey(key)})
 	if err != nil {

@@ -69,13 +69,13 @@ func TestClock(t *testing.T) {
 			clock := &dynamo.Clock{Own: func() time.Time { return truth.Add(skew) }}
 			w := &wire{t: t, now: func() time.Time { return truth }, delay: func() { truth = truth.Add(2 * time.Millisecond) }}
 			tables := w.tables(clock.Listen)
-			require.False(t, clock.Heard())
+			require.False(t, dynamo.Heard(clock))
 			require.Equal(t, truth.Add(skew), clock.Now(), "nothing else is known")
 			most := 1100 * time.Millisecond
 			for range 200 {
 				_, _, err := tables.Get(t.Context(), "o", "i")
 				require.NoError(t, err)
-				require.True(t, clock.Heard())
+				require.True(t, dynamo.Heard(clock))
 				behind := truth.Sub(clock.Now())
 				require.GreaterOrEqual(t, behind, time.Duration(0))
 				require.Less(t, behind, most)
@@ -122,7 +122,7 @@ func FuzzDate(f *testing.F) {
 	f.Fuzz(func(t *testing.T, date string) {
 		clock := &dynamo.Clock{Own: func() time.Time { return limittest.At }}
 		heard := dynamo.Hear(clock, date, limittest.At, limittest.At)
-		require.Equal(t, heard, clock.Heard())
+		require.Equal(t, heard, dynamo.Heard(clock))
 		if !heard {
 			require.Equal(t, limittest.At, clock.Now())
 		}
@@ -155,32 +155,43 @@ func TestOneWrite(t *testing.T) {
 	found := func(user, device time.Time) answer {
 		return answer{status: 400, body: strings.Replace(failed, `{"key": {"S": "canary"}}`, bucketsAt(user, device), 1)}
 	}
-	v, calls := take(answer{status: 200, body: `{}`}, updated(now.Add(200*time.Millisecond), now.Add(time.Second)))
+	nothing := answer{status: 200, body: `{}`}
+	v, calls := take(nothing, updated(now.Add(200*time.Millisecond), now.Add(time.Second)))
 	require.True(t, v.Admitted)
-	require.Equal(t, 2, calls, "a container's first charge hears the time first")
+	require.Equal(t, 2, calls, "read, and written once")
+	require.Contains(t, w.requests[1]["UpdateExpression"], "#b0 = :c0")
 	v, calls = take(updated(now.Add(400*time.Millisecond), now.Add(2*time.Second)))
 	require.True(t, v.Admitted)
-	require.Equal(t, 1, calls)
+	require.Equal(t, 1, calls, "what is not full stays so until a known time")
 	require.Equal(t, int64(298), v.Buckets[0].Left)
 	require.Contains(t, w.requests[0]["UpdateExpression"], "#b0 = #b0 + :c0")
 
 	now = now.Add(10 * time.Second)
-	v, calls = take(found(now.Add(time.Second), now.Add(5*time.Second)), updated(now.Add(1200*time.Millisecond), now.Add(6*time.Second)))
+	item := func(user, device time.Time) answer {
+		return answer{status: 200, body: `{"Item": ` + bucketsAt(user, device) + `}`}
+	}
+	v, calls = take(item(now.Add(time.Second), now.Add(5*time.Second)), updated(now.Add(1200*time.Millisecond), now.Add(6*time.Second)))
 	require.True(t, v.Admitted)
-	require.Equal(t, 2, calls, "another container was here: said again")
+	require.Equal(t, 2, calls, "another container was here: one write all the same")
+	require.Contains(t, w.requests[1]["UpdateExpression"], "#b0 = #b0 + :c0")
+
+	now = now.Add(10 * time.Second)
+	v, calls = take(nothing, found(now.Add(time.Second), now.Add(5*time.Second)), updated(now.Add(1200*time.Millisecond), now.Add(6*time.Second)))
+	require.True(t, v.Admitted)
+	require.Equal(t, 3, calls, "and between read and write: said again")
 
 	now = now.Add(time.Minute)
-	v, calls = take(found(now.Add(time.Second), now.Add(time.Minute)))
+	v, calls = take(item(now.Add(time.Second), now.Add(time.Minute)))
 	require.False(t, v.Admitted)
 	require.Equal(t, time.Second, v.Wait)
-	require.Equal(t, 1, calls)
+	require.Equal(t, 1, calls, "no write for who is over his limits")
 	v, calls = take()
 	require.False(t, v.Admitted)
 	require.Zero(t, calls, "times only rise: what is too far ahead is refused unasked")
-	now = now.Add(v.Wait)
-	v, calls = take(updated(now.Add(time.Second), now.Add(time.Minute)))
+	now = now.Add(v.Wait) // the user's is full then
+	v, calls = take(item(now, now.Add(59*time.Second)), updated(now.Add(time.Second), now.Add(time.Minute)))
 	require.True(t, v.Admitted)
-	require.Equal(t, 1, calls)
+	require.Equal(t, 2, calls)
 }
 
 // TestClears: buckets that are full are cleared away before the item grows beyond
