@@ -2,6 +2,7 @@ package bench
 
 import (
 	"context"
+	"errors"
 	"sync"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -18,7 +19,7 @@ type Meter struct {
 
 // Call is one call of DynamoDB.
 type Call struct {
-	Operation string // PutItem, GetItem or Query
+	Operation string // PutItem, UpdateItem, GetItem or Query
 	Table     string
 	Units     float64 // capacity that DynamoDB says it took
 	Bytes     int     // of the item that was put, by AWS's rule for sizes
@@ -39,14 +40,20 @@ func (m *Meter) Client(config aws.Config) *dynamodb.Client {
 		switch p := in.Parameters.(type) {
 		case *dynamodb.PutItemInput:
 			p.ReturnConsumedCapacity = types.ReturnConsumedCapacityTotal
+		case *dynamodb.UpdateItemInput:
+			p.ReturnConsumedCapacity = types.ReturnConsumedCapacityTotal
 		case *dynamodb.GetItemInput:
 			p.ReturnConsumedCapacity = types.ReturnConsumedCapacityTotal
 		case *dynamodb.QueryInput:
 			p.ReturnConsumedCapacity = types.ReturnConsumedCapacityTotal
 		}
 		out, metadata, err := next.HandleInitialize(ctx, in)
-		if err == nil {
+		var failed *types.ConditionalCheckFailedException
+		switch {
+		case err == nil:
 			m.note(in.Parameters, out.Result)
+		case errors.As(err, &failed): // it is billed as if it had been written, and does not say so
+			m.refused(in.Parameters, failed.Item)
 		}
 		return out, metadata, err
 	})
@@ -55,12 +62,22 @@ func (m *Meter) Client(config aws.Config) *dynamodb.Client {
 	})
 }
 
+func (m *Meter) refused(in any, found map[string]types.AttributeValue) {
+	if u, ok := in.(*dynamodb.UpdateItemInput); ok {
+		m.mu.Lock()
+		defer m.mu.Unlock()
+		m.calls = append(m.calls, Call{Operation: "UpdateItem", Table: aws.ToString(u.TableName), Units: float64(1 + ItemBytes(found)/1024)})
+	}
+}
+
 func (m *Meter) note(in, out any) {
 	var c Call
 	var took *types.ConsumedCapacity
 	switch out := out.(type) {
 	case *dynamodb.PutItemOutput:
 		c, took = Call{Operation: "PutItem", Bytes: ItemBytes(in.(*dynamodb.PutItemInput).Item)}, out.ConsumedCapacity
+	case *dynamodb.UpdateItemOutput:
+		c, took = Call{Operation: "UpdateItem"}, out.ConsumedCapacity
 	case *dynamodb.GetItemOutput:
 		c, took = Call{Operation: "GetItem"}, out.ConsumedCapacity
 	case *dynamodb.QueryOutput:

@@ -22,6 +22,8 @@ ASSUMED = {
     "taken": (35, "days that an audit event stays in the table once it is in the log", "shared/dynamo/auditstate.go"),
     "leaf": (800, "bytes of an audit event in the log: entry, sealed event, tiles", "shared/auditlog, assumed"),
     "noted": (110, "bytes that say whose event a leaf is", "shared/dynamo/auditstate.go"),
+    "limiter": (1, "write units of limits a request", "`make bench`"),
+    "limiter_reads": (1, "read units of limits a request, before the write", "shared/dynamo/limiter.go"),
     "guard_reads": (3, "documents read for each decision: caller, app, owner", "shared/edge/guard.go"),
     "ingest_gbs": (0.5 * 0.05, "GB-seconds of a sync", "512 MB (template.yaml) for 50 ms, assumed"),
     "read_gbs": (1.73 * 0.15, "GB-seconds of a page of raw readings", "1,769 MB (template.yaml) for 150 ms, assumed"),
@@ -102,6 +104,7 @@ class Month:
 
         written = units(A["manifest"], 1_000) + units(A["event"], 1_000) + units(self.block, 1_000)
         self.wru = (self.posts + self.recordings) * written + (self.raw + self.days + self.recordings)
+        self.wru += self.api * A["limiter"]
         # project writes an event for each rebuild (functions/project/owner.go).
         self.wru += self.syncs * units(A["event"], 1_000)
         # The sequencer marks each event, and notes whose it is; what it reads is less than a unit an event.
@@ -109,8 +112,9 @@ class Month:
         self.wru += 2 * self.events
         # Intake reads the owner's public key; a page opens a day of blocks; a rebuild opens half a day in the mean, and
         # reads the owner's account and private key.
-        self.rru_intake = (self.posts + self.recordings) * (A["guard_reads"] + 1)
-        self.rru_reads = self.raw * (A["guard_reads"] + 1 + units(self.day, 4_000)) + self.days * (A["guard_reads"] + 1)
+        checked = A["guard_reads"] + A["limiter_reads"]
+        self.rru_intake = (self.posts + self.recordings) * (checked + 1)
+        self.rru_reads = self.raw * (checked + 1 + units(self.day, 4_000)) + self.days * (checked + 1)
         self.rru_project = self.syncs * (2 + units(self.day / 2, 4_000))
         # Each read and each rebuild unwraps the owner's private key. Service keys are a container's, not a user's.
         self.kms_project, self.kms_reads = self.syncs, 3 * (self.raw + self.days + self.recordings)

@@ -196,6 +196,7 @@ func (e enforced) attemptsOnStores(t *testing.T) []attempt {
 		{name: "RequestsTable", hash: "key", key: item{"key": text("pairing#x")}, get: all(ingest, sealed), put: all(ingest, sealed, devices), update: all(devices)},
 		{name: "RequestsTable", hash: "key", key: item{"key": text("tries#x")}, get: all(ingest, sealed), put: all(ingest, sealed, devices), update: all(devices)},
 		{name: "RequestsTable", hash: "key", key: item{"key": text("counter#x")}, get: all(ingest, sealed), put: all(ingest, sealed), update: all(ingest, sealed), delete: all(devices)},
+		{name: "RequestsTable", hash: "key", key: item{"key": text("limit#x")}, get: all(ingest, sealed, readings, enrol, history, devices, admin, sharing, auditing), put: all(ingest, sealed), update: all(ingest, sealed, readings, enrol, history, devices, admin, sharing, auditing)},
 		{name: "AuditEventsTable", hash: "shard", key: item{"shard": text("x"), "id": text("x")}, put: all(ingest, sealed, readings, enrol, project, history, devices, admin, sharing, sequencer, auditing), query: all(sequencer)},
 		{name: "AuditStateTable", hash: "id", key: item{"id": text("head"), "document": text("head")}, get: all(sequencer, auditing), query: all(auditing), put: all(sequencer)},
 	} {
@@ -281,6 +282,15 @@ func (e enforced) attemptsOnStores(t *testing.T) []attempt {
 	})
 	add("write the consent page's key", nil, func(ctx context.Context, c aws.Config) error {
 		return none(ssm.NewFromConfig(c).PutParameter(ctx, page))
+	})
+	addresses := &ssm.PutParameterInput{Name: aws.String("/" + deployment + "/address-key"), Value: aws.String("x"), Type: ssmtypes.ParameterTypeSecureString, Overwrite: aws.Bool(true)}
+	_, err = ssm.NewFromConfig(e.root.AWS()).PutParameter(t.Context(), addresses) // as keykeeper did before
+	require.NoError(t, err)
+	add("write the key of addresses", all(keykeeper), func(ctx context.Context, c aws.Config) error {
+		return none(ssm.NewFromConfig(c).PutParameter(ctx, addresses))
+	})
+	add("read the key of addresses", all(keykeeper, ingest, sealed, readings, enrol, history, devices, admin, sharing, auditing), func(ctx context.Context, c aws.Config) error {
+		return none(ssm.NewFromConfig(c).GetParameter(ctx, &ssm.GetParameterInput{Name: addresses.Name}))
 	})
 	certificates := &ssm.PutParameterInput{Name: aws.String("/database-ca"), Value: aws.String("x"), Type: ssmtypes.ParameterTypeString, Overwrite: aws.Bool(true)}
 	_, err = ssm.NewFromConfig(e.root.AWS()).PutParameter(t.Context(), certificates) // as the operator does

@@ -14,7 +14,7 @@ import (
 )
 
 // domain packages know no AWS, no HTTP and no SQL.
-var domain = []string{"access", "apps", "auditlog", "auditlog/record", "auditlog/sequence", "auditlog/sequence/sequencetest", "auditlog/tiles", "auditlog/verify", "block", "consent", "days", "fault", "gpx", "gzipbody", "intake", "jwks", "keyring", "metrics", "opening", "openmhealth", "openmhealth/generate", "pairing", "pairing/label", "pairing/tracker", "reading", "receipt", "recording", "redact", "sealedupload", "segment", "sharing", "signedpayload", "strictxml", "tcx", "usertext", "vault"}
+var domain = []string{"access", "apps", "auditlog", "auditlog/record", "auditlog/sequence", "auditlog/sequence/sequencetest", "auditlog/tiles", "auditlog/verify", "block", "consent", "days", "fault", "gpx", "gzipbody", "intake", "jwks", "keyring", "limit", "metrics", "opening", "openmhealth", "openmhealth/generate", "pairing", "pairing/label", "pairing/tracker", "reading", "receipt", "recording", "redact", "sealedupload", "segment", "sharing", "signedpayload", "strictxml", "tcx", "usertext", "vault"}
 
 // technology is the one library that each adapter (and the edge) may import.
 // boot puts adapters together, so it may import them and all of AWS.
@@ -22,7 +22,7 @@ var technology = map[string][]string{
 	"edge":         {"github.com/aws/aws-lambda-go/events", "github.com/awslabs/aws-lambda-go-api-proxy/", "net/http"},
 	"edge/uploads": {"net/http"},
 	"stream":       {},
-	"dynamo":       {"github.com/aws/aws-sdk-go-v2/aws", "github.com/aws/aws-sdk-go-v2/service/dynamodb"},
+	"dynamo":       {"github.com/aws/aws-sdk-go-v2/aws", "github.com/aws/aws-sdk-go-v2/service/dynamodb", "github.com/aws/smithy-go"},
 	"kmskeys":      {"github.com/aws/aws-sdk-go-v2/aws", "github.com/aws/aws-sdk-go-v2/service/kms"},
 	"objects":      {"github.com/aws/aws-sdk-go-v2/aws", "github.com/aws/aws-sdk-go-v2/service/s3", "github.com/aws/smithy-go"},
 	"cognito":      {"github.com/aws/aws-sdk-go-v2/aws", "github.com/aws/aws-sdk-go-v2/service/cognitoidentityprovider"},

@@ -82,6 +82,12 @@ var rows = func() (all []row) {
 			return cells{ours: count(units), against: "1,000,000 a row each", ratio: units / 1e6, limit: limit, value: units}, ok
 		})
 	}
+	for _, input := range []string{"synced", "eager"} {
+		add("the limiter's write units a request", input, func(all map[string]figures) (cells, bool) {
+			f, ok := all["Limiter/"+input]
+			return cells{ours: fmt.Sprintf("%.2f (%.0f %% admitted)", f["units"], 100*f["admitted"]), limit: 1, value: f["units"]}, ok
+		})
+	}
 	for _, input := range []string{"series", "points", "sync"} {
 		add("KMS calls per million readings, intake", input, func(all map[string]figures) (cells, bool) {
 			f, ok := all["KMS/"+input]

@@ -44,8 +44,8 @@ func (h handler) routes() []edge.Route {
 	const one = "/users/{user}/devices/{device}"
 	return []edge.Route{
 		{Method: http.MethodPost, Resource: "/devices", Scope: scopeRegister, Action: access.DevicesRegister, Staff: true, Types: json, MaxBody: maxBody, Handle: h.register},
-		{Method: http.MethodPost, Resource: "/pairings", Scope: scopeManage, Action: access.DevicesWrite, Types: json, MaxBody: maxBody, Handle: h.begin},
-		{Method: http.MethodPost, Resource: "/pairings/{id}/confirm", Scope: scopeManage, Action: access.DevicesWrite, Types: json, MaxBody: maxBody, Handle: h.confirm},
+		{Method: http.MethodPost, Resource: "/pairings", Scope: scopeManage, Action: access.DevicesWrite, Types: json, MaxBody: maxBody, Cost: 2, Handle: h.begin},
+		{Method: http.MethodPost, Resource: "/pairings/{id}/confirm", Scope: scopeManage, Action: access.DevicesWrite, Types: json, MaxBody: maxBody, Cost: 2, Handle: h.confirm},
 		{Method: http.MethodGet, Resource: "/users/{user}/devices", Scope: scopeManage, Action: access.DevicesRead, Handle: h.list},
 		{Method: http.MethodPatch, Resource: one, Scope: scopeManage, Action: access.DevicesWrite, Types: json, MaxBody: maxBody, Handle: h.change},
 		{Method: http.MethodDelete, Resource: one, Scope: scopeManage, Action: access.DevicesWrite, Handle: h.unpair},

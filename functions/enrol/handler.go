@@ -61,7 +61,7 @@ func (h handler) routes() []edge.Route {
 		{Method: http.MethodGet, Resource: one, Scope: scopeSharing, Action: access.ConsentsRead,
 			Query: []edge.Parameter{{Name: "version"}, {Name: "locale"}}, Handle: h.getConsent},
 		{Method: http.MethodPut, Resource: one, Scope: scopeSharing, Action: access.ConsentsWrite,
-			Types: []string{"application/json"}, MaxBody: maxBody, Handle: h.putConsent},
+			Types: []string{"application/json"}, MaxBody: maxBody, Cost: 2, Handle: h.putConsent},
 	}
 }
 

@@ -15,9 +15,9 @@ type handler struct{ intake *intake.Intake }
 func (h handler) routes() []edge.Route {
 	return []edge.Route{
 		{Method: http.MethodPost, Resource: "/users/{user}/readings", Scope: uploads.Scope, Action: access.ReadingsWrite,
-			Types: uploads.ReadingTypes, MaxBody: openmhealth.Intake.Bytes, Handle: h.postReadings},
+			Types: uploads.ReadingTypes, MaxBody: openmhealth.Intake.Bytes, FailOpen: true, Handle: h.postReadings},
 		{Method: http.MethodPost, Resource: "/users/{user}/recordings", Scope: uploads.Scope, Action: access.RecordingsWrite,
-			Query: uploads.RecordingQuery, Types: intake.RecordingTypes, MaxBody: intake.MaxDocument, Handle: h.postRecording},
+			Query: uploads.RecordingQuery, Types: intake.RecordingTypes, MaxBody: intake.MaxDocument, Cost: 2, FailOpen: true, Handle: h.postRecording},
 	}
 }
 

@@ -2,12 +2,14 @@ package main
 
 import (
 	"context"
+	"encoding/base64"
 	"errors"
 	"io"
 	"log/slog"
 	"net"
 	"net/http"
 	"net/url"
+	"strings"
 	"time"
 
 	"fitvault/shared/access"
@@ -24,6 +26,7 @@ const maxParameter = 4 << 10
 type keeper struct {
 	deployment string
 	pools      []pool
+	addresses  secret
 	http       *http.Client
 	store      interface {
 		PutServiceKey(ctx context.Context, name string, w keyring.Wrapped) (bool, error)
@@ -46,11 +49,17 @@ type pool struct {
 	}
 }
 
+// secret is a parameter that only those that may decrypt it can read.
+type secret interface {
+	Value(ctx context.Context) (string, error)
+	PutSecret(ctx context.Context, value string) error
+}
+
 // run does all jobs, also where one fails, and returns what went wrong. Its record
 // says whether all was done: who waits for that hears of a run that never came too.
 func (k keeper) run(ctx context.Context) error {
 	began := k.now()
-	failed := []error{k.serviceKeys(ctx)}
+	failed := []error{k.serviceKeys(ctx), k.addressKey(ctx)}
 	for _, p := range k.pools {
 		failed = append(failed, k.tokenKeys(ctx, p))
 	}
@@ -63,6 +72,21 @@ func (k keeper) run(ctx context.Context) error {
 	}
 	k.log.LogAttrs(ctx, level, "keys", append(attributes, metrics.Attributes(k.now(), values...)...)...)
 	return err
+}
+
+// addressKey makes a new key for addresses where that of today is not there yet: the
+// day and 256 random bits. What was named by yesterday's can be named by nobody any
+// more. Where the present one cannot be read there is none to keep.
+func (k keeper) addressKey(ctx context.Context) error {
+	today := k.now().UTC().Format(time.DateOnly)
+	if present, err := k.addresses.Value(ctx); err == nil && strings.HasPrefix(present, today) {
+		return nil
+	}
+	var key [32]byte
+	if _, err := io.ReadFull(k.rand, key[:]); err != nil {
+		return err
+	}
+	return k.addresses.PutSecret(ctx, today+" "+base64.StdEncoding.EncodeToString(key[:]))
 }
 
 // serviceKeys makes the service keys that do not exist yet: the requests, audit and

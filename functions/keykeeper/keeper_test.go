@@ -19,6 +19,7 @@ import (
 	"github.com/aws/aws-lambda-go/lambda"
 	"github.com/stretchr/testify/require"
 
+	"fitvault/shared/edge"
 	"fitvault/shared/edge/edgetest"
 	"fitvault/shared/keyring"
 	"fitvault/shared/keyring/keyringtest"
@@ -31,8 +32,9 @@ var (
 
 // parameter is the SSM parameter; it keeps what it has where it fails.
 type parameter struct {
-	text string
-	err  error
+	text    string
+	secrets int // that were put
+	err     error
 }
 
 func (p *parameter) Put(_ context.Context, value string) error {
@@ -42,11 +44,19 @@ func (p *parameter) Put(_ context.Context, value string) error {
 	return p.err
 }
 
+func (p *parameter) Value(context.Context) (string, error) { return p.text, p.err }
+
+func (p *parameter) PutSecret(ctx context.Context, value string) error {
+	p.secrets++
+	return p.Put(ctx, value)
+}
+
 // world is a keeper over fakes, and a user pool that publishes what pool says.
 type world struct {
 	keeper
 	parameter parameter // of people
 	staff     parameter
+	addresses parameter
 	store     keyringtest.Store
 	kms       *keyringtest.KMS
 	log       bytes.Buffer
@@ -61,7 +71,7 @@ func newWorld(t *testing.T) *world {
 	t.Cleanup(server.Close)
 	staff := httptest.NewServer(publishes(200, staffs))
 	t.Cleanup(staff.Close)
-	w.keeper = keeper{deployment: "fitvault", http: &http.Client{CheckRedirect: refuseRedirect},
+	w.keeper = keeper{deployment: "fitvault", addresses: &w.addresses, http: &http.Client{CheckRedirect: refuseRedirect},
 		pools: []pool{{server.URL + "/.well-known/jwks.json", &w.parameter}, {staff.URL, &w.staff}}, store: &w.store, kms: w.kms, log: slog.New(slog.NewJSONHandler(&w.log, nil)), now: func() time.Time { return w.now }, rand: rand.Reader}
 	return w
 }
@@ -155,6 +165,35 @@ func TestTokenKeys(t *testing.T) {
 		require.Error(t, w.tokenKeys(ctx, w.pools[0]))
 		require.Equal(t, "as before", w.parameter.text)
 	})
+}
+
+// TestAddressKey: one for each day, which cannot be told from another's, kept where
+// secrets are; none is kept that cannot be read.
+func TestAddressKey(t *testing.T) {
+	w := newWorld(t)
+	require.NoError(t, w.run(t.Context()))
+	first := w.addresses.text
+	require.Regexp(t, `^2026-05-04 [A-Za-z0-9+/]{43}=$`, first)
+	_, err := edge.NewStoredAddressKey(edgetest.Stored(first), w.keeper.now).Key(t.Context())
+	require.NoError(t, err, "what is kept is what functions read")
+	w.now = w.now.Add(18 * time.Hour)
+	require.NoError(t, w.run(t.Context()))
+	require.Equal(t, [2]any{first, 1}, [2]any{w.addresses.text, w.addresses.secrets})
+	w.now = w.now.Add(time.Hour)
+	require.NoError(t, w.run(t.Context()))
+	require.Regexp(t, `^2026-05-05 `, w.addresses.text)
+	require.NotEqual(t, first[11:], w.addresses.text[11:])
+	w.addresses.text = "none yet"
+	require.NoError(t, w.addressKey(t.Context()))
+	require.Regexp(t, `^2026-05-05 `, w.addresses.text)
+
+	w.now = w.now.Add(24 * time.Hour)
+	before := w.addresses.text
+	w.addresses.err = errors.New("down")
+	require.ErrorIs(t, w.addressKey(t.Context()), w.addresses.err)
+	w.addresses.err, w.keeper.rand = nil, iotest.ErrReader(errors.New("none"))
+	require.Error(t, w.addressKey(t.Context()))
+	require.Equal(t, before, w.addresses.text)
 }
 
 func TestHTTPS(t *testing.T) {

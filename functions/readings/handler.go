@@ -44,10 +44,10 @@ func (h handler) routes() []edge.Route {
 	page := []edge.Parameter{{Name: "page_size"}, {Name: "page_token"}}
 	return []edge.Route{
 		{Method: http.MethodGet, Resource: "/users/{user}/readings", Scope: scopeRead, Action: access.ReadingsRead,
-			Query: append([]edge.Parameter{{Name: "type", Repeat: true}, {Name: "from"}, {Name: "to"}, {Name: "since"}}, page...), Handle: h.getReadings},
+			Query: append([]edge.Parameter{{Name: "type", Repeat: true}, {Name: "from"}, {Name: "to"}, {Name: "since"}}, page...), Cost: 2, Handle: h.getReadings},
 		{Method: http.MethodGet, Resource: "/users/{user}/recordings", Scope: scopeRead, Action: access.RecordingsRead,
 			Query: append([]edge.Parameter{{Name: "since"}}, page...), Handle: h.listRecordings},
 		{Method: http.MethodGet, Resource: "/users/{user}/recordings/{id}", Scope: scopeRead, Action: access.RecordingsRead,
-			Query: page, Handle: h.getRecording},
+			Query: page, Cost: 2, Handle: h.getRecording},
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"strconv"
 	"strings"
 	"time"
 
@@ -22,6 +23,7 @@ import (
 	"fitvault/shared/edge"
 	"fitvault/shared/keyring"
 	"fitvault/shared/kmskeys"
+	"fitvault/shared/limit"
 	"fitvault/shared/metrics"
 	"fitvault/shared/objects"
 	"fitvault/shared/params"
@@ -50,7 +52,10 @@ func Log() *slog.Logger {
 }
 
 // AWS holds the SDK's configuration for the clients that a function needs.
-type AWS struct{ config aws.Config }
+type AWS struct {
+	config aws.Config
+	clock  *dynamo.Clock // DynamoDB's, of all that the function asks of it
+}
 
 // Load reads region and credentials from the environment, as Lambda sets it.
 func Load(ctx context.Context) AWS {
@@ -58,7 +63,7 @@ func Load(ctx context.Context) AWS {
 	if err != nil {
 		Fail(err)
 	}
-	return AWS{c}
+	return AWS{c, &dynamo.Clock{Own: time.Now}}
 }
 
 // Config is what clients are made of that are not made here.
@@ -66,7 +71,7 @@ func (a AWS) Config() aws.Config { return a.config }
 
 // Tables is DynamoDB; the caller names the tables that it may use.
 func (a AWS) Tables(names dynamo.Tables) dynamo.Tables {
-	names.Client = dynamodb.NewFromConfig(a.config)
+	names.Client = dynamodb.NewFromConfig(a.config, a.clock.Listen)
 	return names
 }
 
@@ -94,11 +99,15 @@ func (a AWS) Edge(function string, tables dynamo.Tables) edge.Config {
 		Documents: tables,
 		Sessions:  tables,
 		Audit:     tables,
+		Limits:    limit.Limits{User: rate("USER_LIMIT"), Device: rate("DEVICE_LIMIT"), Address: rate("ADDRESS_LIMIT")},
 		Log:       Log(),
 		Now:       time.Now,
 		Rand:      rand.Reader,
 		Origins:   strings.FieldsFunc(os.Getenv("WEB_ORIGINS"), func(r rune) bool { return r == ',' }),
 	}
+	tables.Requests = Env("REQUESTS_TABLE") // of limits; not every function uses it for more
+	c.Limiter = &dynamo.Limiter{Tables: tables, Clock: a.clock}
+	c.AddressKey = edge.NewStoredAddressKey(a.Parameter(Env("ADDRESS_KEY_PARAMETER")), time.Now)
 	staff := os.Getenv("STAFF_TOKEN_ISSUER") != ""
 	if staff {
 		c.StaffIssuer, c.StaffKeys = Env("STAFF_TOKEN_ISSUER"), a.tokenKeys("STAFF_TOKEN_KEYS_PARAMETER")
@@ -107,6 +116,15 @@ func (a AWS) Edge(function string, tables dynamo.Tables) edge.Config {
 		c.Issuer, c.Keys = Env("TOKEN_ISSUER"), a.tokenKeys("TOKEN_KEYS_PARAMETER")
 	}
 	return c
+}
+
+// rate is a setting in requests a minute.
+func rate(name string) limit.Rate {
+	n, err := strconv.ParseInt(Env(name), 10, 64)
+	if err != nil {
+		Fail(fmt.Errorf("setting %s is no number", name))
+	}
+	return limit.Rate(n)
 }
 
 func (a AWS) tokenKeys(parameter string) edge.TokenKeys {

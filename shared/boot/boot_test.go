@@ -1,6 +1,7 @@
 package boot_test
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"os"
@@ -15,6 +16,7 @@ import (
 	"fitvault/shared/edge"
 	"fitvault/shared/keyring"
 	"fitvault/shared/kmskeys"
+	"fitvault/shared/limit"
 )
 
 // child, in the environment, makes the test's own process the one that ends.
@@ -40,6 +42,8 @@ func TestChild(*testing.T) {
 	switch os.Getenv(child) {
 	case "env":
 		boot.Env("READINGS_TABLE")
+	case "number":
+		boot.Load(context.Background()).Edge("readings", dynamo.Tables{})
 	case "fail":
 		boot.Fail(errors.New("no keys"))
 	}
@@ -51,6 +55,10 @@ func TestWithoutASettingNothingStarts(t *testing.T) {
 	t.Setenv("DEPLOYMENT", "ours")
 	require.Equal(t, struct{ Level, Msg, Deployment, Error string }{"ERROR", "cannot start", "ours", "setting READINGS_TABLE is empty"}, ends(t, "env"))
 	require.Equal(t, struct{ Level, Msg, Deployment, Error string }{"ERROR", "cannot start", "ours", "no keys"}, ends(t, "fail"))
+	for name, value := range map[string]string{"AWS_REGION": "eu-central-1", "USER_LIMIT": "many"} {
+		t.Setenv(name, value)
+	}
+	require.Equal(t, struct{ Level, Msg, Deployment, Error string }{"ERROR", "cannot start", "ours", "setting USER_LIMIT is no number"}, ends(t, "number"))
 	t.Setenv("READINGS_TABLE", "readings")
 	require.Equal(t, "readings", boot.Env("READINGS_TABLE"))
 }
@@ -59,7 +67,8 @@ func TestWithoutASettingNothingStarts(t *testing.T) {
 // without AWS.
 func TestWiring(t *testing.T) {
 	for name, value := range map[string]string{"AWS_REGION": "eu-central-1", "AWS_ACCESS_KEY_ID": "id", "AWS_SECRET_ACCESS_KEY": "a secret of some length",
-		"TOKEN_ISSUER": "https://issuer", "TOKEN_KEYS_PARAMETER": "/fitvault/token-keys"} {
+		"TOKEN_ISSUER": "https://issuer", "TOKEN_KEYS_PARAMETER": "/fitvault/token-keys", "REQUESTS_TABLE": "requests",
+		"USER_LIMIT": "300", "DEVICE_LIMIT": "60", "ADDRESS_LIMIT": "50", "ADDRESS_KEY_PARAMETER": "/fitvault/address-key"} {
 		t.Setenv(name, value)
 	}
 	aws := boot.Load(t.Context())
@@ -72,6 +81,9 @@ func TestWiring(t *testing.T) {
 	require.NotPanics(t, func() { edge.New(config) })
 	require.Equal(t, [2]string{"readings", "https://issuer"}, [2]string{config.Function, config.Issuer})
 	require.Nil(t, config.StaffKeys)
+	require.Equal(t, limit.Limits{User: 300, Device: 60, Address: 50}, config.Limits)
+	require.Equal(t, "requests", config.Limiter.(*dynamo.Limiter).Requests, "limits have their table even where a function names none")
+	require.Empty(t, tables.Requests)
 	require.Empty(t, config.Origins)
 	t.Setenv("WEB_ORIGINS", "https://app.example,https://b.example:8443")
 	require.Equal(t, []string{"https://app.example", "https://b.example:8443"}, aws.Edge("readings", tables).Origins)

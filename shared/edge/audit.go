@@ -78,7 +78,7 @@ func (c *Call) settle(ctx context.Context, err error) error {
 	case err == nil:
 		err = fault.New(fault.Internal, "answer without an audit event")
 		return c.owe(ctx, err, auditlog.Event{Outcome: auditlog.Alarm, Kind: string(fault.Internal), Reasons: []string{"unaudited-answer"}})
-	case !c.known || c.audited:
+	case !c.known || c.audited || c.limited:
 		return err
 	case c.Decision.Error:
 		return c.owe(ctx, err, auditlog.Event{Outcome: auditlog.Alarm, Kind: string(kind), Reasons: []string{"policy-error"}})

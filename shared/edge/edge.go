@@ -3,7 +3,7 @@
 // an app that is known, with a scope and a policy that allow it. It checks
 // everything by itself, so a function invoked past the gateway is as closed as
 // one behind it (wire.md, "Who refuses what"). Of the event's requestContext
-// only the request id is used.
+// only the request id and the source address are used.
 //
 // What goes wrong becomes one RFC 9457 problem and one log record; neither
 // repeats anything of the request.
@@ -24,6 +24,7 @@ import (
 
 	"fitvault/shared/access"
 	"fitvault/shared/auditlog"
+	"fitvault/shared/limit"
 	"fitvault/shared/redact"
 )
 
@@ -46,6 +47,8 @@ type Route struct {
 	Query    []Parameter // all that may be in the query; anything else is 400
 	Types    []string    // media types of the body; anything else is 415. Empty: the body has no type
 	MaxBody  int         // bytes after base64; more is 413
+	Cost     int         // requests that one counts as against its caller's limits; 0 is 1
+	FailOpen bool        // goes on, boundedly, where the limiter does not answer; any other route is 503 then
 	Handle   Handler
 }
 
@@ -72,6 +75,9 @@ type Config struct {
 	Sessions    Sessions
 	Origins     []string // of web apps that may read answers in a browser; may be empty
 	Audit       auditlog.Writer
+	Limiter     limit.Limiter
+	Limits      limit.Limits
+	AddressKey  AddressKey
 	Log         *slog.Logger
 	Now         func() time.Time
 	Rand        io.Reader
@@ -127,6 +133,11 @@ type Call struct {
 	audited    bool  // an event of what is about to happen is durable
 	unaudited  error // why one is not
 	alarm      bool
+
+	buckets   []limit.Bucket // the caller's own, as they stand; nil: not charged
+	wait      time.Duration  // until the limiter admits it; 0: not refused by it
+	limited   bool           // the caller's limits refused it
+	uncounted bool           // the limiter did not answer
 }
 
 // Param is a path parameter: percent-decoded, 1 to 64 of [A-Za-z0-9_-]. It
@@ -163,6 +174,7 @@ type Guard struct {
 	people pool
 	staff  pool
 	hints  hints
+	open   limit.Memory
 	warm   atomic.Bool // has answered
 }
 
@@ -172,7 +184,7 @@ var templateParameter = regexp.MustCompile(`\{([^}]*)\}`)
 // function that is wired wrongly must not start.
 func New(config Config, routes ...Route) *Guard {
 	if config.Function == "" || config.Documents == nil || config.Sessions == nil || config.Audit == nil || config.Log == nil ||
-		config.Now == nil || config.Rand == nil {
+		config.Limiter == nil || config.AddressKey == nil || config.Now == nil || config.Rand == nil {
 		panic("edge: incomplete config")
 	}
 	if config.Issuer == config.StaffIssuer {
@@ -182,6 +194,7 @@ func New(config Config, routes ...Route) *Guard {
 		config: config, routes: map[string]*route{},
 		people: pool{newTokenParser(config.Issuer, config.Now), config.Keys},
 		staff:  pool{newTokenParser(config.StaffIssuer, config.Now), config.StaffKeys},
+		open:   limit.Memory{Now: config.Now},
 	}
 	for _, r := range routes {
 		added := &route{Route: r, pool: &g.people}
@@ -201,6 +214,7 @@ func New(config Config, routes ...Route) *Guard {
 		}
 		name := r.Method + " " + r.Resource
 		if r.Method == "" || added.named && r.Staff || r.Scope == "" || !slices.Contains(access.Actions, r.Action) ||
+			r.Cost < 0 || !config.Limits.Valid(max(1, r.Cost)) ||
 			r.MaxBody < 0 || (len(r.Types) > 0) != (r.MaxBody > 0) || r.Handle == nil || g.routes[name] != nil {
 			panic("edge: incomplete or repeated route " + name)
 		}

@@ -8,6 +8,7 @@ import (
 	"fitvault/shared/access"
 	"fitvault/shared/edge"
 	"fitvault/shared/edge/edgetest"
+	"fitvault/shared/limit"
 )
 
 func TestNewRefusesWhatIsIncomplete(t *testing.T) {
@@ -27,6 +28,8 @@ func TestNewRefusesWhatIsIncomplete(t *testing.T) {
 		"types without a limit": func(r *edge.Route) { r.Types = []string{jsonType} },
 		"a limit without types": func(r *edge.Route) { r.MaxBody = 1 },
 		"no handler":            func(r *edge.Route) { r.Handle = nil },
+		"a cost below nothing":  func(r *edge.Route) { r.Cost = -1 },
+		"a cost nobody can pay": func(r *edge.Route) { r.Cost = int(limit.MaxRate) + 1 },
 	} {
 		r := good
 		edit(&r)
@@ -39,6 +42,9 @@ func TestNewRefusesWhatIsIncomplete(t *testing.T) {
 		"no documents":      func(c *edge.Config) { c.Documents = nil },
 		"no sessions":       func(c *edge.Config) { c.Sessions = nil },
 		"no audit":          func(c *edge.Config) { c.Audit = nil },
+		"no limiter":        func(c *edge.Config) { c.Limiter = nil },
+		"no limits":         func(c *edge.Config) { c.Limits = limit.Limits{} },
+		"no address key":    func(c *edge.Config) { c.AddressKey = nil },
 		"no log":            func(c *edge.Config) { c.Log = nil },
 		"no clock":          func(c *edge.Config) { c.Now = nil },
 		"no rand":           func(c *edge.Config) { c.Rand = nil },

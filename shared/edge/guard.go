@@ -34,10 +34,12 @@ func (g *Guard) answer(ctx context.Context, event events.APIGatewayProxyRequest,
 		return err
 	})
 	err = fault.Recovered(func() error { return c.settle(ctx, err) })
+	err = fault.Recovered(func() error { return c.chargeFailure(ctx, event.RequestContext.Identity.SourceIP, err) })
 	if err != nil {
 		answer = problem(err, c.RequestID)
 	}
 	seal(&answer, c.RequestID)
+	c.tell(answer.MultiValueHeaders)
 	g.allowOrigin(&answer, headersOf(event))
 	g.log(ctx, record{call: c, err: err, status: answer.StatusCode, bytes: size, duration: g.config.Now().Sub(start), cold: !g.warm.Swap(true)})
 	return answer
@@ -55,6 +57,9 @@ func (g *Guard) serve(ctx context.Context, event events.APIGatewayProxyRequest, 
 	h := headersOf(event)
 	c.trace = h.trace()
 	if err := c.authenticate(ctx, h); err != nil {
+		return none, err
+	}
+	if err := c.charge(ctx); err != nil {
 		return none, err
 	}
 	if err := c.authorize(ctx, h, event.PathParameters); err != nil {

@@ -65,6 +65,9 @@ func (g *Guard) log(ctx context.Context, r record) {
 		attributes = append(attributes,
 			slog.String("kind", string(fault.KindOf(r.err))), slog.Any("error", fault.Trace(r.err)))
 	}
+	if r.call.uncounted {
+		attributes = append(attributes, slog.Bool("uncounted", true))
+	}
 	if r.call.alarm {
 		attributes = append(attributes, slog.Bool("alarm", true))
 	}

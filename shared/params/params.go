@@ -6,6 +6,7 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/ssm"
+	"github.com/aws/aws-sdk-go-v2/service/ssm/types"
 )
 
 // Parameter is one parameter.
@@ -22,6 +23,13 @@ func (p Parameter) Value(ctx context.Context) (string, error) {
 		return "", err
 	}
 	return aws.ToString(out.Parameter.Value), nil
+}
+
+// PutSecret is Put of a SecureString, under AWS's own key for parameters.
+func (p Parameter) PutSecret(ctx context.Context, value string) error {
+	_, err := p.Client.PutParameter(ctx, &ssm.PutParameterInput{
+		Name: aws.String(p.Name), Value: aws.String(value), Type: types.ParameterTypeSecureString, Overwrite: aws.Bool(true)})
+	return err
 }
 
 // Put replaces the parameter's text (at most 4 KB).

@@ -26,6 +26,7 @@ import (
 	"fitvault/shared/auditlog"
 	"fitvault/shared/edge"
 	"fitvault/shared/fault"
+	"fitvault/shared/limit"
 )
 
 // One of each: the pool and its app, which has every scope, and its API key.
@@ -36,6 +37,9 @@ const (
 	APIKey = "app-key-0123456789abcdef"
 	Scopes = "fitvault/readings.write fitvault/readings.read fitvault/devices.manage fitvault/sharing.manage"
 )
+
+// AddressKey is the day's key that addresses are named by.
+const AddressKey = "2026-05-04 AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8"
 
 // RequestID is the one that Event gives.
 const RequestID = "c6af9ac6-7b61-11e6-9a41-93e8deadbeef"
@@ -80,6 +84,8 @@ type World struct {
 	StaffKeys edge.TokenKeys
 	Accounts  Accounts
 	Audit     auditlog.Memory
+	Limiter   limit.Limiter
+	Limits    limit.Limits
 	Log       bytes.Buffer // JSON lines
 
 	Ada, Ben access.UserID // owners who have given consent
@@ -91,6 +97,7 @@ func New(t testing.TB) *World {
 	w := &World{Time: time.Date(2026, 5, 4, 5, 25, 0, 0, time.UTC)}
 	w.Keys = edge.NewStoredKeys(Stored(JWKS(Kid, &Key().PublicKey)), w.Now)
 	w.StaffKeys = edge.NewStoredKeys(Stored(JWKS(StaffKid, &StaffKey().PublicKey)), w.Now)
+	w.Limiter, w.Limits = &limit.Memory{Now: w.Now}, limit.Limits{User: limit.MaxRate, Device: limit.MaxRate, Address: limit.MaxRate}
 	w.Ada, w.Ben = w.enrol(t, "ada"), w.enrol(t, "ben")
 	digest := sha256.Sum256([]byte(APIKey))
 	app, err := access.DecodeApp(Client, "active", "own",
@@ -119,6 +126,7 @@ func (w *World) Now() time.Time { return w.Time }
 func (w *World) Config(function string) edge.Config {
 	return edge.Config{
 		Function: function, Issuer: Issuer, Keys: w.Keys, StaffIssuer: StaffIssuer, StaffKeys: w.StaffKeys, Documents: &w.Accounts, Sessions: &w.Accounts, Audit: &w.Audit,
+		Limiter: w.Limiter, Limits: w.Limits, AddressKey: edge.NewStoredAddressKey(Stored(AddressKey), w.Now),
 		Log: slog.New(slog.NewJSONHandler(&w.Log, &slog.HandlerOptions{
 			ReplaceAttr: func(_ []string, a slog.Attr) slog.Attr {
 				if a.Key == slog.TimeKey {

@@ -1,0 +1,172 @@
+package dynamo
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
+
+	"fitvault/shared/fault"
+	"fitvault/shared/limit"
+)
+
+// Limiter implements limit.Limiter on the Requests table: an item "limit#" and the
+// charge's key, with an attribute for each bucket and its time to live.
+//
+// A charge is one conditional write. DynamoDB has no maximum, so the write says of
+// each bucket whether it is full ("at most now", set it to now and the cost) or not
+// ("after now, and not too far after", add the cost): what containers add at once
+// adds up and does not conflict. The times only rise, so what a container saw last is
+// still good where it says "not full", and where it says "too far after" the charge is
+// refused unasked: a caller who does not stop costs nothing. Where it says "full",
+// another container may have been here since: a read, at a fifth of a write's price,
+// tells. What happens between read and write fails the write's condition, which
+// brings the item as it is, and is said again.
+type Limiter struct {
+	Tables
+	Clock *Clock // the containers' own clocks differ
+
+	mu   sync.Mutex
+	seen map[string]limit.State
+}
+
+const (
+	maxSeen      = 4096      // states in memory, some 200 bytes each
+	chargeTries  = 5         // each sees the item newer than the one before it
+	maxBuckets   = 9         // of an item, before full ones are cleared away: it must stay within a write unit
+	limiterLives = time.Hour // longer than any bucket takes to be full
+)
+
+var errContended = fault.New(fault.Unavailable, "buckets change faster than they can be charged")
+
+// Take implements limit.Limiter.
+func (l *Limiter) Take(ctx context.Context, c limit.Charge) (limit.Verdict, error) {
+	if err := ctx.Err(); err != nil { // also where nothing is asked
+		return limit.Verdict{}, fault.Wrap(fault.Unavailable, "no time left to charge", err)
+	}
+	if l.perhapsFull(c) {
+		if err := l.read(ctx, c.Key); err != nil {
+			return limit.Verdict{}, fault.Wrap(fault.Unavailable, "buckets cannot be read", err)
+		}
+	}
+	for range chargeTries {
+		now, state := l.Clock.Now(), l.last(c.Key)
+		next, verdict := limit.Decide(c, state, now)
+		if !verdict.Admitted {
+			return verdict, nil
+		}
+		out, err := l.Client.UpdateItem(ctx, l.update(c, state, next, now))
+		var failed *types.ConditionalCheckFailedException
+		switch {
+		case err == nil:
+			state := l.remember(c.Key, out.Attributes)
+			return limit.Verdict{Admitted: true, Buckets: limit.Buckets(c.Lines, state, now)}, nil
+		case errors.As(err, &failed):
+			l.remember(c.Key, failed.Item)
+		default:
+			return limit.Verdict{}, fault.Wrap(fault.Unavailable, "buckets cannot be charged", err)
+		}
+	}
+	return limit.Verdict{}, errContended
+}
+
+// perhapsFull reports whether a bucket was full, or not known, when it was seen last.
+func (l *Limiter) perhapsFull(c limit.Charge) bool {
+	now, state := l.Clock.Now().UnixMicro(), l.last(c.Key)
+	return slices.ContainsFunc(c.Lines, func(line limit.Line) bool { return state[line.ID] <= now })
+}
+
+// read takes the item as it is. A container's first charge is made after one, so it is
+// never made by the container's own clock alone.
+func (l *Limiter) read(ctx context.Context, key string) error {
+	out, err := l.Client.GetItem(ctx, &dynamodb.GetItemInput{TableName: aws.String(l.Requests), ConsistentRead: aws.Bool(true), Key: limitKey(key)})
+	if err != nil {
+		return err
+	}
+	l.remember(key, out.Item)
+	return nil
+}
+
+func limitKey(key string) item { return item{"key": text("limit#" + key)} }
+
+// update is the write of a charge that state admits at now.
+func (l *Limiter) update(c limit.Charge, state, next limit.State, now time.Time) *dynamodb.UpdateItemInput {
+	names := map[string]string{"#e": "expires"}
+	values := item{":now": number(now.UnixMicro()), ":e": number(now.Add(limiterLives).Unix())}
+	sets, removes, conditions := []string{"#e = :e"}, []string{}, []string{}
+	for i, line := range c.Lines {
+		name, cost := fmt.Sprintf("#b%d", i), fmt.Sprintf(":c%d", i)
+		names[name] = bucketPrefix + line.ID
+		if full := state[line.ID]; full <= now.UnixMicro() {
+			sets = append(sets, name+" = "+cost)
+			values[cost] = number(next[line.ID])
+			conditions = append(conditions, "(attribute_not_exists("+name+") OR "+name+" <= :now)")
+			continue
+		}
+		sets = append(sets, name+" = "+name+" + "+cost)
+		values[cost] = number(next[line.ID] - state[line.ID])
+		condition := name + " > :now"
+		if !c.Owed {
+			most := fmt.Sprintf(":m%d", i)
+			values[most] = number(now.Add(limit.Window).UnixMicro() - (next[line.ID] - state[line.ID]))
+			condition += " AND " + name + " <= " + most
+		}
+		conditions = append(conditions, condition)
+	}
+	if len(state) > maxBuckets {
+		for i, id := range slices.Sorted(maps.Keys(state)) {
+			if name := fmt.Sprintf("#r%d", i); next[id] == 0 && state[id] <= now.UnixMicro() {
+				names[name] = bucketPrefix + id
+				removes = append(removes, name)
+				conditions = append(conditions, "(attribute_not_exists("+name+") OR "+name+" <= :now)")
+			}
+		}
+	}
+	expression := "SET " + strings.Join(sets, ", ")
+	if len(removes) > 0 {
+		expression += " REMOVE " + strings.Join(removes, ", ")
+	}
+	return &dynamodb.UpdateItemInput{TableName: aws.String(l.Requests), Key: limitKey(c.Key),
+		UpdateExpression: aws.String(expression), ConditionExpression: aws.String(strings.Join(conditions, " AND ")),
+		ExpressionAttributeNames: names, ExpressionAttributeValues: values,
+		ReturnValues:                        types.ReturnValueAllNew,
+		ReturnValuesOnConditionCheckFailure: types.ReturnValuesOnConditionCheckFailureAllOld,
+	}
+}
+
+// bucketPrefix keeps buckets apart from the item's other attributes.
+const bucketPrefix = "b-"
+
+func (l *Limiter) last(key string) limit.State {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.seen[key]
+}
+
+// remember keeps what an item says, which was true at some time: where it is older
+// than what is known already, less is refused unasked. What is no time is no bucket.
+func (l *Limiter) remember(key string, i item) limit.State {
+	state := limit.State{}
+	for name := range i {
+		if id, ok := strings.CutPrefix(name, bucketPrefix); ok {
+			if full, ok := getNumber(i, name); ok {
+				state[id] = full
+			}
+		}
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.seen == nil || len(l.seen) >= maxSeen {
+		l.seen = map[string]limit.State{}
+	}
+	l.seen[key] = state
+	return state
+}
