@@ -97,7 +97,14 @@ func New(t testing.TB) *World {
 	w := &World{Time: time.Date(2026, 5, 4, 5, 25, 0, 0, time.UTC)}
 	w.Keys = edge.NewStoredKeys(Stored(JWKS(Kid, &Key().PublicKey)), w.Now)
 	w.StaffKeys = edge.NewStoredKeys(Stored(JWKS(StaffKid, &StaffKey().PublicKey)), w.Now)
-	w.Limiter, w.Limits = &limit.Memory{Now: w.Now}, limit.Limits{User: limit.MaxRate, Device: limit.MaxRate, Address: limit.MaxRate}
+	latest := w.Time // a test may set its clock back; the time of limits, which is DynamoDB's, never goes back
+	w.Limiter = &limit.Memory{Now: func() time.Time {
+		if w.Time.After(latest) {
+			latest = w.Time
+		}
+		return latest
+	}}
+	w.Limits = limit.Limits{User: limit.MaxRate, Device: limit.MaxRate, Address: limit.MaxRate}
 	w.Ada, w.Ben = w.enrol(t, "ada"), w.enrol(t, "ben")
 	digest := sha256.Sum256([]byte(APIKey))
 	app, err := access.DecodeApp(Client, "active", "own",
