@@ -286,7 +286,7 @@ func TestPathsThatAreNone(t *testing.T) {
 			delete(e.PathParameters, "user")
 			isProblem(t, fault.NotFound, invoke(t, s, s.Output(t, r.function), e))
 			for _, change := range []func(*events.APIGatewayProxyRequest){
-				func(e *events.APIGatewayProxyRequest) { e.HTTPMethod = "DELETE" },
+				func(e *events.APIGatewayProxyRequest) { e.HTTPMethod = "TRACE" },
 				func(e *events.APIGatewayProxyRequest) { e.HTTPMethod = "" },
 				func(e *events.APIGatewayProxyRequest) { e.HTTPMethod = strings.ToLower(r.method) },
 				func(e *events.APIGatewayProxyRequest) { e.Resource = "" },

@@ -153,7 +153,7 @@ func TestCanaries(t *testing.T) {
 	sought := []search.Canary{search.Text("text", b.text), search.Number("number", b.number)}
 	var mu sync.Mutex // of b and statuses
 	statuses := map[int]int{}
-	total, errs := size(300, 10_000), make([]error, 16)
+	total, errs := size(160, 10_000), make([]error, 16)
 	var wait sync.WaitGroup
 	for worker := range errs {
 		wait.Go(func() {

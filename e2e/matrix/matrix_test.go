@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"maps"
 	"net/http"
+	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -223,13 +224,20 @@ func TestMatrix(t *testing.T) {
 	names := slices.DeleteFunc(slices.Collect(maps.Keys(routes)), func(name string) bool { return name == signOut })
 	require.Len(t, names, len(routes)-1)
 	names = append(names, signOut)
-	requests := map[string]asked{}
+	sent, requests := 0, map[string]asked{} // by request id, which the gateway's own answers have not
 	var wrong []string
 	for _, relation := range matrix.Relations {
 		owner := w.account(t, relation)
 		callers["owner"], callers["app of owner"] = owner, w.by(t, owner, w.thirdParty)
+		walked := map[string]bool{} // with this relation, by one of the action's routes
 		for _, name := range names {
 			r := routes[name]
+			if quick := os.Getenv("ATTACK") != "whole"; quick && relation != matrix.Own && relation != matrix.Granted {
+				if walked[r.Action] {
+					continue // its decision is the same; guard/matrix asks them all
+				}
+				walked[r.Action] = true
+			}
 			for i, role := range matrix.Roles {
 				if !tells(committed, name, relation, i) {
 					continue
@@ -241,6 +249,7 @@ func TestMatrix(t *testing.T) {
 				a := send(t, callers[role], name, r, user)
 				what := fmt.Sprintf("%s, %s, %s", name, relation, role)
 				cell := committed[name][relation][role]
+				sent++
 				requests[a.Header.Get("X-Request-Id")] = asked{what, cell, a.Status}
 				if !as(cell, a.Status, name) {
 					wrong = append(wrong, fmt.Sprintf("%s: %s in the table, answered %d", what, cell, a.Status))
@@ -248,11 +257,11 @@ func TestMatrix(t *testing.T) {
 			}
 		}
 	}
-	require.Greater(t, len(requests), len(routes)*len(matrix.Roles))
+	require.Greater(t, sent, len(routes)*len(matrix.Roles))
 	wrong = append(wrong, w.misjudged(t, requests)...)
 	slices.Sort(wrong)
 	require.Empty(t, strings.Join(wrong, "\n"))
-	t.Logf("%d requests", len(requests))
+	t.Logf("%d requests", sent)
 }
 
 // tells reports whether a relation can make a difference: a request takes long here,

@@ -35,7 +35,9 @@ func (s *Stack) Request(t testing.TB, method, service, path, target string, body
 	require.NoError(t, err)
 	digest := sha256.Sum256(body)
 	require.NoError(t, v4.NewSigner().SignHTTP(t.Context(), operator, r, hex.EncodeToString(digest[:]), service, s.Region, time.Now()))
-	response, err := s.Client().Do(r)
+	client := *s.Client()
+	client.Timeout = 5 * time.Minute // a function that is invoked may take its time: the sequencer 4 minutes
+	response, err := client.Do(r)
 	require.NoError(t, err)
 	defer func() { _ = response.Body.Close() }()
 	answer, err := io.ReadAll(response.Body)

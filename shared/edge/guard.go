@@ -123,10 +123,10 @@ func (c *Call) authorize(ctx context.Context, h headers, parameters map[string]s
 	if me && p.User != keys.User { // the hint was wrong, or there was none
 		c.guard.hints.set(p.Issuer, p.Subject, p.User)
 		documents.Owner = nil
-	}
-	if me && p.User != keys.User && !p.User.IsZero() {
-		if documents, err = c.read(ctx, access.Keys{User: p.User}); err != nil {
-			return err
+		if !p.User.IsZero() {
+			if documents, err = c.read(ctx, access.Keys{User: p.User}); err != nil {
+				return err
+			}
 		}
 	}
 	if documents.Owner != nil {

@@ -15,20 +15,20 @@ const maxHints = 4096
 // account it is, and where that is another the owner's document is read anew.
 type hints struct {
 	mu       sync.Mutex
-	accounts map[string]access.UserID // by access.IdentityKey
+	accounts map[[2]string]access.UserID // by issuer and subject
 }
 
 func (h *hints) of(issuer, subject string) access.UserID {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	return h.accounts[access.IdentityKey(issuer, subject)]
+	return h.accounts[[2]string{issuer, subject}]
 }
 
 func (h *hints) set(issuer, subject string, user access.UserID) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if h.accounts == nil || len(h.accounts) >= maxHints {
-		h.accounts = map[string]access.UserID{}
+		h.accounts = map[[2]string]access.UserID{}
 	}
-	h.accounts[access.IdentityKey(issuer, subject)] = user
+	h.accounts[[2]string{issuer, subject}] = user
 }

@@ -53,6 +53,7 @@ def newcomer() -> dict[str, str]:
 # or sealed, signs himself out. By what stands in the route's path.
 OWNER = newcomer()
 OTHERS = {part: newcomer() for part in ("/consents", "/settings", "/sessions")}
+SIGNED_OUT = newcomer()  # everywhere, by the first request
 
 
 class Newcomer:
@@ -60,6 +61,9 @@ class Newcomer:
         return "newcomer"  # what is kept for other requests; who it is depends on the request
 
     def set(self, case: schemathesis.Case, data: str, context: schemathesis.AuthContext) -> None:
+        if case.operation.label == "DELETE /users/{user}/sessions":
+            case.headers.update(SIGNED_OUT)
+            return
         people = (person for part, person in OTHERS.items() if part in case.operation.path)
         case.headers.update(next(people, OWNER))
 
