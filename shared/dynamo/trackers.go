@@ -14,6 +14,7 @@ import (
 
 	"fitvault/shared/access"
 	"fitvault/shared/fault"
+	"fitvault/shared/intake"
 	"fitvault/shared/pairing"
 )
 
@@ -286,12 +287,12 @@ func (t Tables) Unpair(ctx context.Context, owner access.UserID, id pairing.Devi
 
 // Advance implements intake.Counters. A counter has no end of life: one that was
 // forgotten would let an old payload in again.
-func (t Tables) Advance(ctx context.Context, name string, n int64, mark []byte) (bool, error) {
+func (t Tables) Advance(ctx context.Context, name string, n int64, mark []byte, at time.Time) (bool, error) {
 	_, err := t.Client.UpdateItem(ctx, &dynamodb.UpdateItemInput{TableName: aws.String(t.Requests), Key: counterKey(name),
-		UpdateExpression:          aws.String("SET #c = :n, mark = :mark"),
-		ConditionExpression:       aws.String("attribute_not_exists(#c) OR #c < :n OR (#c = :n AND mark = :mark)"),
+		UpdateExpression:          aws.String("SET #c = :n, mark = :mark, taken = :at"),
+		ConditionExpression:       aws.String("attribute_not_exists(#c) OR #c < :n OR (#c = :n AND mark = :mark AND taken > :old)"),
 		ExpressionAttributeNames:  map[string]string{"#c": "counter"},
-		ExpressionAttributeValues: item{":n": number(n), ":mark": bytes(mark)}})
+		ExpressionAttributeValues: item{":n": number(n), ":mark": bytes(mark), ":at": number(at.Unix()), ":old": number(at.Add(-intake.Keep).Unix())}})
 	if conflicted(err) {
 		return false, nil
 	}
