@@ -152,7 +152,7 @@ func (h handler) accept(w http.ResponseWriter, r *http.Request, c *edge.Call) er
 		Sharing: &auditlog.Sharing{Grant: invitation.Grant, Grantee: to, Permit: g.Summary()}}); err != nil {
 		return err
 	}
-	switch err := h.store.Accept(ctx, code.Selector(), invitation, to, now); err { //nolint:errorlint // the store's own word
+	switch err := h.store.Accept(ctx, code.Selector(), invitation, to, g.Until, now); err { //nolint:errorlint // the store's own word
 	case nil:
 	case sharing.ErrNone:
 		return h.refuse(c, r)
@@ -205,7 +205,7 @@ func (h handler) getShared(w http.ResponseWriter, r *http.Request, c *edge.Call)
 	var entries []entry
 	var ids []access.UserID
 	for _, to := range names {
-		some, err := h.store.SharedWith(ctx, to, sharing.MaxShared-len(entries))
+		some, err := h.store.SharedWith(ctx, to, sharing.MaxShared-len(entries), now)
 		if err != nil {
 			return stored(err, sharing.ErrNone, fault.Unavailable)
 		}
