@@ -101,7 +101,7 @@ var forbidden = []struct{ why, pattern string }{
 	{"devices writes identities or apps", `^DevicesRole dynamodb:\S+ AccountsTable\.Arn if .*(identity|app)#`},
 	{"sharing uses a key, or sees what is stored", `^SharingRole (?:kms:|s3:|rds-db:|\S+ (?:Keys|Readings|Requests)Table)`},
 	{"sharing puts a document whole that decides: it changes only what its owner says", `^SharingRole dynamodb:PutItem AccountsTable.*(?:user|identity|app)#`},
-	{"admin says whose account an identity is, or writes of it what it need not", `^AdminRole dynamodb:\S+ AccountsTable.*identity#.*Attributes:\[[^\]]*\buser\b|^AdminRole dynamodb:(?:PutItem|DeleteItem) .*identity#`},
+	{"admin says whose account an identity is, or writes of it what it need not", `^AdminRole dynamodb:\S+ AccountsTable.*Attributes:\[[^\]]*\buser\b|^AdminRole dynamodb:(?:PutItem|DeleteItem) .*identity#`},
 	{"consents are changed by somebody but enrol, or an owner's key by anybody", `^(?:Sharing|Devices|Admin)Role dynamodb:.*Attributes:\[[^\]]*\bconsents\b|Attributes:\[[^\]]*\b(?:data_key|expires)\b`},
 	{"sharing says who somebody is, or what an app may", `^SharingRole .*(?:identity|app)#`},
 	{"sharing has all of Accounts", `^SharingRole dynamodb:(?:PutItem|UpdateItem|Query) AccountsTable\S*$`},
