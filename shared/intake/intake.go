@@ -236,7 +236,7 @@ func ParseSealedOnly(list string) (types []reading.Type, err error) {
 		if err != nil {
 			return nil, err
 		}
-		if t != access.Recording && !slices.ContainsFunc(openmhealth.Served, func(s openmhealth.Schema) bool { return s.Type == t }) {
+		if t != access.Recording && !openmhealth.Serves(t) {
 			return nil, reading.ErrType
 		}
 		types = append(types, t)
