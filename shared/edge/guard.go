@@ -113,7 +113,7 @@ func (c *Call) authorize(ctx context.Context, h headers, parameters map[string]s
 	if err != nil {
 		return err
 	}
-	if err := c.session(ctx, keys, documents.Session); err != nil {
+	if err := c.session(ctx, keys, documents); err != nil {
 		return err
 	}
 
@@ -159,12 +159,16 @@ func (c *Call) admit(documents access.Documents, h headers) (access.App, error) 
 	return *app, nil
 }
 
-// session refuses a session that its person has ended. The pool lists no sessions,
-// so each is stored at its first use: a write once a sign-in.
-func (c *Call) session(ctx context.Context, keys access.Keys, stored *access.Session) error {
-	p := c.Principal
+// session refuses a session that its person has ended, or an administrator with all
+// others of a member of the staff. The pool lists no sessions, so each is stored at its
+// first use: a write once a sign-in.
+func (c *Call) session(ctx context.Context, keys access.Keys, documents access.Documents) error {
+	p, stored := c.Principal, documents.Session
 	if p.System {
 		return nil
+	}
+	if documents.Caller != nil && !p.AuthTime.After(documents.Caller.SessionsFrom) {
+		return fault.New(fault.Unauthenticated, "sign-in is before all sessions were ended")
 	}
 	// What has ended may be forgotten once this is over; without this check it would
 	// begin anew then, for whatever token a pool still gives out for the sign-in.
