@@ -30,6 +30,8 @@ func invitationKey(selector string) item {
 }
 
 // AddGrant puts the invitation first: without its grant it opens nothing, and expires.
+// Both are made again where the very same are there: the SDK asks again when an answer is
+// lost, and would else be told that there is no room.
 func (t Tables) AddGrant(ctx context.Context, id string, g access.Grant, selector string, i sharing.Invitation) error {
 	if err := t.ensureMap(ctx, i.Owner, "grants"); err != nil {
 		return err
@@ -38,12 +40,14 @@ func (t Tables) AddGrant(ctx context.Context, id string, g access.Grant, selecto
 	invitation["owner"], invitation["grant"], invitation["verifier"] = text(i.Owner.String()), text(i.Grant), bytes(i.Verifier[:])
 	invitation["tries"], invitation["expires"] = number(0), number(i.Expires.Unix())
 	if _, err := t.Client.PutItem(ctx, &dynamodb.PutItemInput{TableName: aws.String(t.Accounts), Item: invitation,
-		ConditionExpression: aws.String("attribute_not_exists(id)")}); err != nil {
+		ConditionExpression:       aws.String("attribute_not_exists(id) OR verifier = :verifier AND tries = :none"),
+		ExpressionAttributeValues: item{":verifier": invitation["verifier"], ":none": number(0)}}); err != nil {
 		return unlessLost(err, sharing.ErrFull) // a selector of 80 random bits that is taken
 	}
 	permit := encodePermit(g.Permit)
 	permit["invitation"] = number(i.Expires.Unix())
-	return t.change(ctx, ownerKey(i.Owner), "SET grants.#id = :grant", "#s = :active AND size(grants) < :most AND attribute_not_exists(grants.#id)",
+	return t.change(ctx, ownerKey(i.Owner), "SET grants.#id = :grant",
+		"#s = :active AND (size(grants) < :most AND attribute_not_exists(grants.#id) OR grants.#id = :grant)",
 		map[string]string{"#id": id, "#s": "state"},
 		item{":grant": &types.AttributeValueMemberM{Value: permit}, ":active": text(string(access.Active)), ":most": number(access.MaxGrants)}, sharing.ErrFull)
 }

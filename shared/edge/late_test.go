@@ -64,7 +64,9 @@ func TestInquiriesAreInTimeToo(t *testing.T) {
 // TestCallersDoNotComeBackTogether: the time to wait is short, and differs.
 func TestCallersDoNotComeBackTogether(t *testing.T) {
 	w := newWorld(t)
-	w.handle = func(http.ResponseWriter, *http.Request, *edge.Call) error { return fault.New(fault.Unavailable, "down") }
+	w.handle = func(http.ResponseWriter, *http.Request, *edge.Call) error {
+		return fault.New(fault.Unavailable, "down")
+	}
 	told := map[string]bool{}
 	for range 100 {
 		after := header(w.do(t, w.get()), "Retry-After")
