@@ -55,8 +55,8 @@ def parameters(layout: Layout, made: dict[str, Pool]) -> dict[str, str]:
         "AddressLimit": "100000",
         # A machine of few processors: more at once would only be slower.
         "Concurrency": "reserved",
-        "IntakeConcurrency": "32",
-        "ReadConcurrency": "32",
+        "IntakeConcurrency": str(16 * services.PROCESSORS),
+        "ReadConcurrency": str(16 * services.PROCESSORS),
         "DatabaseHost": HOST,
         "DatabasePort": str(layout.pg_port),
         "DatabaseName": postgres.DATABASE,

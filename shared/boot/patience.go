@@ -3,7 +3,6 @@ package boot
 import (
 	"math/rand/v2"
 	"net"
-	"net/http"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -35,8 +34,7 @@ const (
 func transport(within time.Duration) *awshttp.BuildableClient {
 	return awshttp.NewBuildableClient().
 		WithTimeout(within).
-		WithDialerOptions(func(d *net.Dialer) { d.Timeout = connectWithin }).
-		WithTransportOptions(func(t *http.Transport) { t.TLSHandshakeTimeout = connectWithin })
+		WithDialerOptions(func(d *net.Dialer) { d.Timeout = connectWithin })
 }
 
 // retryer is the SDK's standard one with a smaller budget, for each client its own: a

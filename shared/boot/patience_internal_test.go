@@ -90,6 +90,5 @@ func TestBoundsOfConnections(t *testing.T) {
 	client, ours := Load(t.Context()).Config().HTTPClient.(*awshttp.BuildableClient)
 	require.True(t, ours)
 	require.Equal(t, attemptWithin, client.GetTimeout())
-	require.Equal(t, connectWithin, client.GetTransport().TLSHandshakeTimeout)
 	require.Equal(t, connectWithin, client.GetDialer().Timeout)
 }
