@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"runtime"
 	"slices"
 	"strconv"
 	"strings"
@@ -24,10 +25,9 @@ const (
 	// closed is how many clients measure the capacity, each with one request at a time: enough to
 	// keep two processors busy, and fewer than are let in at once.
 	closed = 8
-	// boundP99 is how long the slowest of a hundred that are let in may take. The local gateway lets 32 a
-	// processor in at once, so nobody waits for more than 64 others on two: three seconds at twenty
-	// a second, which is a slow machine, and three times that for what the scheduler does to the last.
-	boundP99 = 10 * time.Second
+	// admitted is how many the local gateway has at work at once for each processor
+	// (localstack/launcher/services.py).
+	admitted = 32
 )
 
 // outcome is what became of one request.
@@ -156,12 +156,17 @@ func TestOverload(t *testing.T) {
 	c.capacity(t, 5*time.Second)
 	capacity := c.capacity(t, 15*time.Second)
 
+	// Who is let in is at work with so many others, so it takes him that many times what one takes
+	// (Little's law); the last of a hundred twice as long, and never what the gateway would not wait for.
+	bound := min(29*time.Second, time.Second+time.Duration(2*admitted*float64(runtime.NumCPU())/capacity*float64(time.Second)))
 	const during = time.Minute
 	half := make(chan map[int]int64, 1)
 	time.AfterFunc(during/2, func() { half <- memory(t, s) })
 	began := time.Now()
-	all := c.offer(t, overload*capacity, during)
+	offered := overload * capacity
+	all := c.offer(t, offered, during)
 	grown := growth(<-half, memory(t, s))
+	capacity = (capacity + c.capacity(t, 15*time.Second)) / 2 // others use the machine, too
 
 	good, answers := 0, map[string]int{}
 	var took, refused []time.Duration
@@ -178,15 +183,15 @@ func TestOverload(t *testing.T) {
 		}
 	}
 	goodput := float64(good) / during.Seconds()
-	t.Logf("capacity %.1f/s, offered %.1f/s, goodput %.1f/s (%.0f %%); answers %v", capacity, overload*capacity, goodput, 100*goodput/capacity, answers)
-	t.Logf("let in: p50 %v, p99 %v; refused: p50 %v, p99 %v; memory %+.1f %%", percentile(took, 50), percentile(took, 99), percentile(refused, 50), percentile(refused, 99), 100*grown)
+	t.Logf("capacity %.1f/s, offered %.1f/s, goodput %.1f/s (%.0f %%); answers %v", capacity, offered, goodput, 100*goodput/capacity, answers)
+	t.Logf("let in: p50 %v, p99 %v (bound %v); refused: p50 %v, p99 %v; memory %+.1f %%", percentile(took, 50), percentile(took, 99), bound.Round(time.Millisecond), percentile(refused, 50), percentile(refused, 99), 100*grown)
 
 	for answer, n := range answers {
 		require.Contains(t, []string{"200", "429", "503"}, answer, "%d of them", n)
 	}
 	require.NotZero(t, answers["429"])
 	require.GreaterOrEqual(t, goodput, 0.8*capacity)
-	require.LessOrEqual(t, percentile(took, 99), boundP99)
+	require.LessOrEqual(t, percentile(took, 99), bound)
 	require.Less(t, grown, 0.1)
 }
 
