@@ -30,7 +30,9 @@ func invitationKey(selector string) item {
 	return item{"id": text(sharing.InvitationKey(selector)), "document": text(invitationDocument)}
 }
 
-// AddGrant is one transaction: an account that is full gets no invitation either.
+// AddGrant is one transaction: an account that is full gets no invitation either. Both
+// are made again where the very same are there: who asks again because an answer was
+// lost would else be told that there is no room.
 func (t Tables) AddGrant(ctx context.Context, id string, g access.Grant, selector string, i sharing.Invitation) error {
 	if err := t.ensureMap(ctx, i.Owner, "grants"); err != nil {
 		return err
@@ -41,8 +43,10 @@ func (t Tables) AddGrant(ctx context.Context, id string, g access.Grant, selecto
 	permit := encodePermit(g.Permit)
 	permit["invitation"] = number(i.Expires.Unix())
 	return t.inOne(ctx, sharing.ErrFull, // also of a selector of 80 random bits that is taken
-		types.TransactWriteItem{Put: &types.Put{TableName: aws.String(t.Accounts), Item: invitation, ConditionExpression: aws.String("attribute_not_exists(id)")}},
-		t.update(t.Accounts, ownerKey(i.Owner), "SET grants.#id = :grant", "#s = :active AND size(grants) < :most AND attribute_not_exists(grants.#id)",
+		types.TransactWriteItem{Put: &types.Put{TableName: aws.String(t.Accounts), Item: invitation,
+			ConditionExpression:       aws.String("attribute_not_exists(id) OR verifier = :verifier AND tries = :none"),
+			ExpressionAttributeValues: item{":verifier": invitation["verifier"], ":none": number(0)}}},
+		t.update(t.Accounts, ownerKey(i.Owner), "SET grants.#id = :grant", "#s = :active AND (size(grants) < :most AND attribute_not_exists(grants.#id) OR grants.#id = :grant)",
 			map[string]string{"#id": id, "#s": "state"},
 			item{":grant": &types.AttributeValueMemberM{Value: permit}, ":active": text(string(access.Active)), ":most": number(access.MaxGrants)}))
 }

@@ -64,7 +64,8 @@ type SessionEntry struct {
 // ErrNone and ErrFull mean that nobody knows whether it happened.
 type Store interface {
 	// AddGrant adds a grant that nobody has accepted, and its invitation; ErrFull where
-	// there are access.MaxGrants, or the account is not active.
+	// there are access.MaxGrants, or the account is not active. The very same again, of
+	// which nobody has heard yet, is no error: its first answer was lost.
 	AddGrant(ctx context.Context, id string, g access.Grant, selector string, i Invitation) error
 	// RemoveGrant removes a grant, accepted or not, and the entry of who has it: its
 	// invitation opens nothing then. ErrNone where there is none.

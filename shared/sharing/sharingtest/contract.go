@@ -264,6 +264,20 @@ func Contract(t *testing.T, accounts Accounts, put func(t *testing.T, o access.O
 		require.Equal(p, map[error]int{nil: 3, sharing.ErrFull: writers - 3}, count)
 		require.Len(p, p.read(owner).Grants, access.MaxGrants)
 	})
+	run("a grant whose answer was lost is made once, and the next answer says so", func(p party) {
+		owner := p.owner()
+		id, code, i := p.invitation(owner)
+		for range 2 {
+			require.NoError(p, p.AddGrant(p.Context(), id, access.Grant{Permit: p.permit()}, code.Selector(), i))
+		}
+		require.Len(p, p.read(owner).Grants, 1)
+		other := i
+		other.Verifier[0]++
+		require.Equal(p, sharing.ErrFull, p.AddGrant(p.Context(), id, access.Grant{Permit: p.permit()}, code.Selector(), other), "another one under the same names")
+		_, err := p.Try(p.Context(), code.Selector(), p.now)
+		require.NoError(p, err)
+		require.Equal(p, sharing.ErrFull, p.AddGrant(p.Context(), id, access.Grant{Permit: p.permit()}, code.Selector(), i), "somebody has heard of it")
+	})
 	run("changes at once do not undo each other", func(p party) {
 		owner := p.owner()
 		gone, _, _ := p.invite(owner)

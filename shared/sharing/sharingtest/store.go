@@ -153,7 +153,10 @@ func (s *Store) AddGrant(ctx context.Context, id string, g access.Grant, selecto
 	if err != nil {
 		return err
 	}
-	if s.invitations[selector] != nil {
+	if same := s.invitations[selector]; same != nil {
+		if _, held := s.owners[i.Owner].Grants[id]; held && same.Invitation == i && same.tries == 0 {
+			return nil
+		}
 		return sharing.ErrFull
 	}
 	err = s.change(i.Owner, sharing.ErrFull, func(o access.Owner) bool {
