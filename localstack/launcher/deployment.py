@@ -53,6 +53,7 @@ def parameters(layout: Layout, made: dict[str, Pool]) -> dict[str, str]:
         "UserLimit": "100000",
         "DeviceLimit": "100000",
         "AddressLimit": "100000",
+        "SentinelFactor": "20",
         "DatabaseHost": HOST,
         "DatabasePort": str(layout.pg_port),
         "DatabaseName": postgres.DATABASE,

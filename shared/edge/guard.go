@@ -26,7 +26,7 @@ func (g *Guard) Handle(ctx context.Context, event events.APIGatewayProxyRequest)
 // answer takes the body beside the event, and writes into it.
 func (g *Guard) answer(ctx context.Context, event events.APIGatewayProxyRequest, body []byte) events.APIGatewayProxyResponse {
 	start := g.config.Now()
-	c := &Call{guard: g, RequestID: g.requestID(event.RequestContext.RequestID), body: body}
+	c := &Call{guard: g, RequestID: g.requestID(event.RequestContext.RequestID), body: body, address: event.RequestContext.Identity.SourceIP}
 	size := len(body)
 	var answer events.APIGatewayProxyResponse
 	err := fault.Recovered(func() (err error) {
@@ -34,7 +34,7 @@ func (g *Guard) answer(ctx context.Context, event events.APIGatewayProxyRequest,
 		return err
 	})
 	err = fault.Recovered(func() error { return c.settle(ctx, err) })
-	err = fault.Recovered(func() error { return c.chargeFailure(ctx, event.RequestContext.Identity.SourceIP, err) })
+	err = fault.Recovered(func() error { return c.chargeFailure(ctx, err) })
 	if err != nil {
 		answer = problem(err, c.RequestID)
 	}
