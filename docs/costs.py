@@ -18,7 +18,7 @@ ASSUMED = {
     "document": (500_000, "bytes of a recording", "assumed"),
     "page": (300_000, "bytes of a page of raw readings", "assumed: 1,000 data points of 300 bytes"),
     "manifest": (500, "bytes of a manifest in the table", "the fields of intake.Manifest"),
-    "event": (480, "bytes of an audit event in the table", "the fields of auditlog.Event"),
+    "event": (400, "bytes of an audit event in the table", "the fields of auditlog.Event"),
     "taken": (35, "days that an audit event stays in the table once it is in the log", "shared/dynamo/auditstate.go"),
     "leaf": (800, "bytes of an audit event in the log: entry, sealed event, tiles", "shared/auditlog, assumed"),
     "noted": (110, "bytes that say whose event a leaf is", "shared/dynamo/auditstate.go"),

@@ -21,6 +21,8 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"fitvault/e2e/stack"
+	"fitvault/shared/auditlog"
+	"fitvault/shared/dynamo"
 )
 
 // factor is the deployment's, on a stack for tests (SentinelFactor, docs/local.md).
@@ -116,6 +118,22 @@ func TestBulkReading(t *testing.T) {
 	attack(t, 50*factor, func() (stack.Answer, error) { return app.Try(t, http.MethodGet, "/users/me/readings", nil) })
 	require.Equal(t, http.StatusOK, owner.Do(t, http.MethodGet, "/users/me/readings", nil).Status, "the owner goes on")
 	finding(t, s, owner, "bulk-reading")
+}
+
+// TestGap: somebody takes an event away before it is in the log. Whom it was about sees
+// that, though not what it was.
+func TestGap(t *testing.T) {
+	s := stack.Open(t)
+	owner := s.Newcomer(t)
+	tables := dynamo.Tables{Client: dynamodb.NewFromConfig(s.AWS()), AuditEvents: s.Output(t, "AuditEventsTable")}
+	now := time.Now()
+	id, err := auditlog.NewID(now, rand.Reader)
+	require.NoError(t, err)
+	require.NoError(t, tables.Write(t.Context(), auditlog.Event{ID: id, Time: now, Function: "readings", Action: "readings.read", Outcome: auditlog.Allowed, Owner: owner.ID}))
+	_, err = tables.Client.DeleteItem(t.Context(), &dynamodb.DeleteItemInput{TableName: aws.String(tables.AuditEvents), Key: map[string]types.AttributeValue{
+		"shard": &types.AttributeValueMemberS{Value: auditlog.Shard(id, now)}, "id": &types.AttributeValueMemberS{Value: id}}})
+	require.NoError(t, err)
+	finding(t, s, owner, "log-gaps")
 }
 
 // register makes an app of others, with the API key of the client partner, which the gateway knows.

@@ -129,6 +129,7 @@ func TestGaps(t *testing.T) {
 		found  int
 	}{
 		"it is marked":                {`"eventName":"MODIFY","dynamodb":{"OldImage":` + plain + `,"NewImage":` + marked + `}`, 0},
+		"what was for us is taken":    {`"eventName":"MODIFY","dynamodb":{"OldImage":` + fmt.Sprintf(was, `,"charged":{"S":"identity#a"},"sign-in":{"S":"b"}`) + `,"NewImage":` + marked + `}`, 0},
 		"it is rewritten":             {`"eventName":"MODIFY","dynamodb":{"OldImage":` + plain + `,"NewImage":` + other + `}`, 1},
 		"it expires":                  {`"eventName":"REMOVE","userIdentity":{"type":"Service","principalId":"dynamodb.amazonaws.com"},"dynamodb":{"OldImage":` + marked + `}`, 0},
 		"it expires without a mark":   {`"eventName":"REMOVE","userIdentity":{"type":"Service","principalId":"dynamodb.amazonaws.com"},"dynamodb":{"OldImage":` + plain + `}`, 1},

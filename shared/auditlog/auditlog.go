@@ -67,7 +67,7 @@ type Event struct {
 
 // Charged is whom a request was counted against, in the names that limits have: so who
 // reads events as they come can slow down whoever makes too many of them. It stands
-// beside an event while that is stored, and never gets into the log.
+// beside an event until that is in the log, and never gets there.
 type Charged struct {
 	Key     string // limit.Charge's: the caller's identity
 	Device  string // the bucket of his sign-in; "" of a system, which has none

@@ -121,11 +121,11 @@ func (b *AuditBatch) add(to *[]auditlog.Event, i item) {
 	*to = append(*to, e)
 }
 
-// sameEvent compares two images but for the log's marks.
+// sameEvent compares two images but for the log's marks, and what goes when they come.
 func sameEvent(a, b item) bool {
 	bare := func(i item) item {
 		i = maps.Clone(i)
-		for _, mark := range []string{"leaf", "mark", "expires"} {
+		for _, mark := range []string{"leaf", "mark", "expires", "charged", "sign-in", "address", "rejected"} {
 			delete(i, mark)
 		}
 		return i

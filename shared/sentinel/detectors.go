@@ -107,12 +107,12 @@ var detectors = configured(thresholds, []Detector{
 	}},
 	// Invitations and pairings: codes that open nothing.
 	{Name: "guesses", when: func(e Event) bool {
-		return e.Outcome == auditlog.Refused && guesses[access.Action(e.Action)] && e.Kind != string(fault.ConsentRequired)
+		return e.Outcome == auditlog.Refused && guesses[access.Action(e.Action)] && e.Kind == string(fault.NotFound)
 	}, sees: func(e Event) sight {
 		return sight{subject: e.Caller, what: e.ID, targets: caller(e), event: his(e)}
 	}},
-	// One sign-in that takes whole recordings out, one after the other: also the owner's,
-	// who may have lost it.
+	// Somebody who takes whole recordings out, one after the other: also the owner, whose
+	// sign-in may be another's by now.
 	{Name: "exports", when: func(e Event) bool {
 		return e.Outcome == auditlog.Allowed && e.Action == string(access.RecordingsRead) && e.Recording != ""
 	}, sees: func(e Event) sight {
