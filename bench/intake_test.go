@@ -54,7 +54,7 @@ func newIntake(t testing.TB, owner string) *intake.Intake {
 
 func request(owner string, body []byte) intake.Request {
 	return intake.Request{Owner: owner, DataKey: "data-key", Client: "client", Rank: block.RankOwner, MediaType: intake.MediaTCX, Body: body,
-		Record: func(context.Context, string, int) error { return nil }}
+		Record: func(context.Context, string, int, int) error { return nil }}
 }
 
 // BenchmarkIntake: decode, validate, pack and seal, against encoding/json of the

@@ -30,6 +30,8 @@ ASSUMED = {
     "project_gbs": (1.73 * 0.1, "GB-seconds of rebuilding a day", "1,769 MB (template.yaml) for 100 ms, assumed"),
     "batch": (10, "days rebuilt by one call of `project`", "assumed"),
     "new": (0.05, "accounts made a user and month", "assumed"),
+    "watched": (40, "records of the audit events' stream in one call of `sentinel`", "assumed; 200 at most"),
+    "watch_gbs": (0.25 * 0.02, "GB-seconds of a call of `sentinel`", "256 MB (template.yaml) for 20 ms, assumed"),
     "hold": (15 * 60, "seconds that a container of ingest holds its keys", "shared/boot/intakes/intakes.go"),
     "log": (900, "bytes of log a call", "shared/edge/record.go and Lambda's own three lines, assumed"),
     "rebuilds_acu": (200, "days rebuilt a second and ACU", "assumed; to be measured on AWS"),
@@ -72,7 +74,7 @@ PRICES = {
 API_TIERS = [(333e6, 3.5e-6), (667e6, 2.8e-6), (19e9, 2.38e-6), (float("inf"), 1.51e-6)]
 LAMBDA_TIERS = [(6e9, 0.0000166667), (9e9, 0.000015), (float("inf"), 0.0000133334)]  # x86
 KEYS, ENDPOINTS, ZONES = 10, 2, 2  # KMS keys; KMS and SSM from the VPC (DynamoDB and S3 are free gateway endpoints)
-METRICS, ALARMS = 17, 28  # shared/metrics, `succeeded` of four functions; metrics that alarms of template.yaml watch
+METRICS, ALARMS = 18, 31  # shared/metrics, `succeeded` of four functions; metrics that alarms of template.yaml watch
 
 A = {name: value for name, (value, *_) in ASSUMED.items()}
 P = {name: value for name, (value, _) in PRICES.items()}
@@ -110,6 +112,9 @@ class Month:
         # The sequencer marks each event, and notes whose it is; what it reads is less than a unit an event.
         self.events = self.api + self.syncs
         self.wru += 2 * self.events
+        # The sentinel hears of each event and of its mark; of what people do for themselves it counts recordings read.
+        self.watches = 2 * self.events / A["watched"]
+        self.wru += self.recordings
         # Intake reads the owner's public key; a page opens a day of blocks; a rebuild opens half a day in the mean, and
         # reads the owner's account and private key.
         checked = A["guard_reads"] + A["limiter_reads"]
@@ -123,8 +128,9 @@ class Month:
             + (self.raw + self.recordings) * A["read_gbs"]
             + self.days * A["project_gbs"]
             + self.syncs * A["project_gbs"]
+            + self.watches * A["watch_gbs"]
         )
-        self.calls = self.api + self.syncs / A["batch"]
+        self.calls = self.api + self.syncs / A["batch"] + self.watches
         self.out = self.raw * A["page"] + self.recordings * A["document"] + self.days * 10_000
         # After a year. Manifests live for 35 days, audit events too, once they are in the log, which grows.
         self.readings_gb = self.day * YEAR / 1e9

@@ -196,8 +196,9 @@ func (e enforced) attemptsOnStores(t *testing.T) []attempt {
 		{name: "RequestsTable", hash: "key", key: item{"key": text("pairing#x")}, get: all(ingest, sealed), put: all(ingest, sealed, devices), update: all(devices)},
 		{name: "RequestsTable", hash: "key", key: item{"key": text("tries#x")}, get: all(ingest, sealed), put: all(ingest, sealed, devices), update: all(devices)},
 		{name: "RequestsTable", hash: "key", key: item{"key": text("counter#x")}, get: all(ingest, sealed), put: all(ingest, sealed), update: all(ingest, sealed), delete: all(devices)},
-		{name: "RequestsTable", hash: "key", key: item{"key": text("limit#x")}, get: all(ingest, sealed, readings, enrol, history, devices, admin, sharing, auditing), put: all(ingest, sealed), update: all(ingest, sealed, readings, enrol, history, devices, admin, sharing, auditing)},
-		{name: "AuditEventsTable", hash: "shard", key: item{"shard": text("x"), "id": text("x")}, put: all(ingest, sealed, readings, enrol, project, history, devices, admin, sharing, sequencer, auditing), query: all(sequencer)},
+		{name: "RequestsTable", hash: "key", key: item{"key": text("limit#x")}, get: all(ingest, sealed, readings, enrol, history, devices, admin, sharing, auditing), put: all(ingest, sealed), update: all(watching, ingest, sealed, readings, enrol, history, devices, admin, sharing, auditing)},
+		{name: "RequestsTable", hash: "key", key: item{"key": text("sentinel#x")}, get: all(ingest, sealed), put: all(ingest, sealed), update: all(watching)},
+		{name: "AuditEventsTable", hash: "shard", key: item{"shard": text("x"), "id": text("x")}, put: all(watching, ingest, sealed, readings, enrol, project, history, devices, admin, sharing, sequencer, auditing), query: all(sequencer)},
 		{name: "AuditStateTable", hash: "id", key: item{"id": text("head"), "document": text("head")}, get: all(sequencer, auditing), query: all(auditing), put: all(sequencer)},
 	} {
 		name, key := aws.String(table.name), table.key

@@ -61,6 +61,7 @@ const (
 	authorize = "AuthorizeRole"
 	sequencer = "SequencerRole"
 	auditing  = "AuditRole"
+	watching  = "SentinelRole"
 )
 
 // conditions are template.yaml's as they are on AWS, with a database of its own.
@@ -347,12 +348,12 @@ func permitted(g access.Grant) types.AttributeValue {
 func TestRoles(t *testing.T) {
 	e := newEnforced(t)
 	configs := map[string]aws.Config{}
-	for _, role := range []string{ingest, sealed, jwks, readings, enrol, keykeeper, migrate, project, history, devices, admin, sharing, authorize, sequencer, auditing} {
+	for _, role := range []string{ingest, sealed, jwks, readings, enrol, keykeeper, migrate, project, history, devices, admin, sharing, authorize, sequencer, auditing, watching} {
 		configs[role] = e.as(t, role)
 	}
 	for _, a := range slices.Concat(e.attemptsOnKeys(t), e.attemptsOnStores(t)) {
 		t.Run(a.name, func(t *testing.T) {
-			for _, role := range []string{ingest, sealed, jwks, readings, enrol, keykeeper, migrate, project, history, devices, admin, sharing, authorize, sequencer, auditing} {
+			for _, role := range []string{ingest, sealed, jwks, readings, enrol, keykeeper, migrate, project, history, devices, admin, sharing, authorize, sequencer, auditing, watching} {
 				err := a.try(t.Context(), configs[role])
 				if slices.Contains(a.may, role) {
 					require.NoError(t, err, "%s may not", role)

@@ -14,7 +14,7 @@ import (
 )
 
 // domain packages know no AWS, no HTTP and no SQL.
-var domain = []string{"access", "apps", "auditlog", "auditlog/record", "auditlog/sequence", "auditlog/sequence/sequencetest", "auditlog/tiles", "auditlog/verify", "block", "consent", "days", "fault", "gpx", "gzipbody", "intake", "jwks", "keyring", "limit", "metrics", "opening", "openmhealth", "openmhealth/generate", "pairing", "pairing/label", "pairing/tracker", "reading", "receipt", "recording", "redact", "sealedupload", "segment", "sharing", "signedpayload", "strictxml", "tcx", "usertext", "vault"}
+var domain = []string{"access", "apps", "auditlog", "auditlog/record", "auditlog/sequence", "auditlog/sequence/sequencetest", "auditlog/tiles", "auditlog/verify", "block", "consent", "days", "fault", "gpx", "gzipbody", "intake", "jwks", "keyring", "limit", "metrics", "opening", "openmhealth", "openmhealth/generate", "pairing", "pairing/label", "pairing/tracker", "reading", "receipt", "recording", "redact", "sealedupload", "segment", "sentinel", "sharing", "signedpayload", "strictxml", "tcx", "usertext", "vault"}
 
 // technology is the one library that each adapter (and the edge) may import.
 // boot puts adapters together, so it may import them and all of AWS.

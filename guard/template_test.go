@@ -124,7 +124,7 @@ const (
 // What the sequencer may do with stored events: read them, and mark them.
 const (
 	takes = "SequencerRole dynamodb:Query AuditEventsTable.Arn"
-	marks = "SequencerRole dynamodb:UpdateItem AuditEventsTable.Arn if map[ForAllValues:StringEquals:map[dynamodb:Attributes:[shard id leaf mark expires]] Null:map[dynamodb:Attributes:false]]"
+	marks = "SequencerRole dynamodb:UpdateItem AuditEventsTable.Arn if map[ForAllValues:StringEquals:map[dynamodb:Attributes:[shard id leaf mark expires charged sign-in address rejected]] Null:map[dynamodb:Attributes:false]]"
 )
 
 // writesLog is a power over the audit log, or over what is kept beside it.

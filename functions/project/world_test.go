@@ -213,7 +213,7 @@ func (w *world) sendBy(t testing.TB, owner access.UserID, client string, rank bl
 
 func (w *world) request(owner access.UserID, client string, rank block.Rank, body string) intake.Request {
 	return intake.Request{Owner: owner.String(), DataKey: w.owner(owner).DataKey, Client: client, Rank: rank, IdempotencyKey: rand.Text(), Body: []byte(body), MediaType: intake.MediaTCX,
-		Record: func(context.Context, string, int) error { return nil }}
+		Record: func(context.Context, string, int, int) error { return nil }}
 }
 
 // records is a stream's record of each item that an owner has.

@@ -119,7 +119,7 @@ func (w *world) request(owner access.UserID, body string) intake.Request {
 		key = "key-of-ben"
 	}
 	return intake.Request{Owner: owner.String(), DataKey: key, Client: edgetest.Client, Rank: block.RankOwner, IdempotencyKey: rand.Text(), Body: []byte(body),
-		Record: func(context.Context, string, int) error { return nil }}
+		Record: func(context.Context, string, int, int) error { return nil }}
 }
 
 // seal puts a block into the table that intake did not make.

@@ -57,6 +57,7 @@ def parameters(layout: Layout, made: dict[str, Pool]) -> dict[str, str]:
         "Concurrency": "reserved",
         "IntakeConcurrency": str(16 * services.PROCESSORS),
         "ReadConcurrency": str(16 * services.PROCESSORS),
+        "SentinelFactor": "20",
         "DatabaseHost": HOST,
         "DatabasePort": str(layout.pg_port),
         "DatabaseName": postgres.DATABASE,

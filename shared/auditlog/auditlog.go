@@ -34,6 +34,9 @@ const (
 	KeyAltered   = "stored-key-altered"   // a key that something is to be sealed with
 )
 
+// Authenticate is the action of who was nobody known. No policy names it.
+const Authenticate = "authenticate"
+
 // Event is one entry. It prints as [redacted]: ids stay out of operational logs.
 type Event struct {
 	redact.Mark
@@ -57,6 +60,18 @@ type Event struct {
 	About     string   // what the staff's work is about: an OAuth client, the id of an identity's document
 	Changes   []string // what becomes of it, in constant words and names of our own: "state=off", "role=auditor"
 	Sharing   *Sharing // of an event that changes who may do what
+
+	Charged  Charged // not in the log, nor is
+	Rejected int     // of an upload, the records of it that were refused
+}
+
+// Charged is whom a request was counted against, in the names that limits have: so who
+// reads events as they come can slow down whoever makes too many of them. It stands
+// beside an event until that is in the log, and never gets there.
+type Charged struct {
+	Key     string // limit.Charge's: the caller's identity
+	Device  string // the bucket of his sign-in; "" of a system, which has none
+	Address string // of a refusal: the day's name of the address that it came from
 }
 
 // Sharing is whom an owner lets in or shuts out, and to what; only what the event is about.

@@ -76,6 +76,11 @@ func (a AWS) Tables(names dynamo.Tables) dynamo.Tables {
 	return names
 }
 
+// Limiter is the one that all functions share, on the Requests table.
+func (a AWS) Limiter(tables dynamo.Tables) *dynamo.Limiter {
+	return &dynamo.Limiter{Tables: tables, Clock: a.clock}
+}
+
 // Keys is KMS with a key for each purpose.
 func (a AWS) Keys(arns map[string]string) kmskeys.Keys {
 	return kmskeys.Keys{Client: kms.NewFromConfig(a.config), ARNs: arns}
@@ -107,7 +112,7 @@ func (a AWS) Edge(function string, tables dynamo.Tables) edge.Config {
 		Origins:   strings.FieldsFunc(os.Getenv("WEB_ORIGINS"), func(r rune) bool { return r == ',' }),
 	}
 	tables.Requests = Env("REQUESTS_TABLE") // of limits; not every function uses it for more
-	c.Limiter = &dynamo.Limiter{Tables: tables, Clock: a.clock}
+	c.Limiter = a.Limiter(tables)
 	c.AddressKey = edge.NewStoredAddressKey(a.Parameter(Env("ADDRESS_KEY_PARAMETER")), time.Now)
 	staff := os.Getenv("STAFF_TOKEN_ISSUER") != ""
 	if staff {

@@ -32,7 +32,8 @@ func encodeEvent(e auditlog.Event) item {
 	if at, ok := auditlog.TimeOf(e.ID); !ok || !at.Equal(e.Time.Truncate(time.Millisecond)) {
 		i["time"] = text(e.Time.UTC().Format(time.RFC3339Nano))
 	}
-	for name, value := range map[string]string{"function": e.Function, "action": e.Action, "client": e.Client, "kind": e.Kind, "device": e.Device, "pairing": e.Pairing} {
+	for name, value := range map[string]string{"function": e.Function, "action": e.Action, "client": e.Client, "kind": e.Kind, "device": e.Device, "pairing": e.Pairing,
+		"charged": e.Charged.Key, "sign-in": e.Charged.Device, "address": e.Charged.Address} {
 		if value != "" {
 			i[name] = text(value)
 		}
@@ -48,8 +49,10 @@ func encodeEvent(e auditlog.Event) item {
 	if e.Manifest != "" {
 		i["manifest"] = manifestID.value(e.Manifest)
 	}
-	if e.Records != 0 {
-		i["records"] = number(int64(e.Records))
+	for name, n := range map[string]int{"records": e.Records, "rejected": e.Rejected} {
+		if n != 0 {
+			i[name] = number(int64(n))
+		}
 	}
 	if len(e.Reasons) > 0 {
 		i["reasons"] = texts(e.Reasons)
@@ -113,7 +116,8 @@ func DecodeEvent(i map[string]types.AttributeValue) (auditlog.Event, error) {
 	}
 	e := auditlog.Event{ID: getText(i, "id"), Request: uuid.get(i, "request"), Function: getText(i, "function"), Action: getText(i, "action"),
 		Caller: userID.get(i, "caller"), Client: getText(i, "client"), Owner: userID.get(i, "owner"), Outcome: auditlog.Outcome(getText(i, "outcome")),
-		Kind: getText(i, "kind"), Device: getText(i, "device"), Pairing: getText(i, "pairing"), Manifest: manifestID.get(i, "manifest"), Recording: userID.get(i, "recording")}
+		Kind: getText(i, "kind"), Device: getText(i, "device"), Pairing: getText(i, "pairing"), Manifest: manifestID.get(i, "manifest"), Recording: userID.get(i, "recording"),
+		Charged: auditlog.Charged{Key: getText(i, "charged"), Device: getText(i, "sign-in"), Address: getText(i, "address")}}
 	at, ok := auditlog.TimeOf(e.ID)
 	if stored := getText(i, "time"); stored != "" {
 		parsed, err := time.Parse(time.RFC3339Nano, stored)
@@ -123,12 +127,14 @@ func DecodeEvent(i map[string]types.AttributeValue) (auditlog.Event, error) {
 		return auditlog.Event{}, errShape
 	}
 	e.Time = at
-	if _, there := i["records"]; there {
-		n, ok := getNumber(i, "records")
-		if !ok {
-			return auditlog.Event{}, errShape
+	for name, to := range map[string]*int{"records": &e.Records, "rejected": &e.Rejected} {
+		if _, there := i[name]; there {
+			n, ok := getNumber(i, name)
+			if !ok {
+				return auditlog.Event{}, errShape
+			}
+			*to = int(n)
 		}
-		e.Records = int(n)
 	}
 	var err1, err2 error
 	e.About = getText(i, "about")

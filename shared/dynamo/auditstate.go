@@ -284,7 +284,8 @@ func decodeStored(i item) sequence.Stored {
 	return s
 }
 
-// Mark implements sequence.Events. An event that is gone is not brought back.
+// Mark implements sequence.Events. An event that is gone is not brought back. What only
+// the sentinel asked for goes with it.
 func (t StoredEvents) Mark(ctx context.Context, marks []sequence.Mark) error {
 	expires := number(t.Now().Add(keepTaken).Unix())
 	group, ctx := errgroup.WithContext(ctx)
@@ -292,8 +293,9 @@ func (t StoredEvents) Mark(ctx context.Context, marks []sequence.Mark) error {
 	for _, m := range marks {
 		group.Go(func() error {
 			_, err := t.Client.UpdateItem(ctx, &dynamodb.UpdateItemInput{TableName: aws.String(t.AuditEvents), Key: item{"shard": text(m.Shard), "id": text(m.ID)},
-				ConditionExpression: aws.String("attribute_exists(#i)"), UpdateExpression: aws.String("SET #l = :leaf, #m = :mark, #e = :expires"),
-				ExpressionAttributeNames:  map[string]string{"#i": "id", "#l": "leaf", "#m": "mark", "#e": "expires"},
+				ConditionExpression: aws.String("attribute_exists(#i)"), UpdateExpression: aws.String("SET #l = :leaf, #m = :mark, #e = :expires REMOVE #c, #s, #a, #r"),
+				ExpressionAttributeNames: map[string]string{"#i": "id", "#l": "leaf", "#m": "mark", "#e": "expires",
+					"#c": "charged", "#s": "sign-in", "#a": "address", "#r": "rejected"},
 				ExpressionAttributeValues: item{":leaf": number(m.Index), ":mark": bytes(m.Mac), ":expires": expires}})
 			if conflicted(err) {
 				return nil

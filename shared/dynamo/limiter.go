@@ -99,6 +99,22 @@ func pause(ctx context.Context, try int) bool {
 	}
 }
 
+// Hold implements limit.Holder: a write for each bucket, which says "unless it is held
+// for longer". So two of them, or one and a charge, leave the later time.
+func (l *Limiter) Hold(ctx context.Context, key string, ids []string, d time.Duration) error {
+	for _, id := range ids {
+		now := l.Clock.Now()
+		_, err := l.Client.UpdateItem(ctx, &dynamodb.UpdateItemInput{TableName: aws.String(l.Requests), Key: limitKey(key),
+			ConditionExpression: aws.String("attribute_not_exists(#b) OR #b < :full"), UpdateExpression: aws.String("SET #b = :full, #e = :e"),
+			ExpressionAttributeNames:  map[string]string{"#b": bucketPrefix + id, "#e": "expires"},
+			ExpressionAttributeValues: item{":full": number(limit.Held(now, d)), ":e": number(now.Add(limiterLives).Unix())}})
+		if err != nil && !conflicted(err) {
+			return fault.Wrap(fault.Unavailable, "a bucket cannot be held", err)
+		}
+	}
+	return nil
+}
+
 // perhapsFull reports whether a bucket was full, or not known, when it was seen last.
 func (l *Limiter) perhapsFull(c limit.Charge) bool {
 	now, state := l.Clock.Now().UnixMicro(), l.last(c.Key)

@@ -30,6 +30,8 @@ func unheard(tables dynamo.Tables) limittest.New {
 
 func TestLimiterContract(t *testing.T) { limittest.Contract(t, unheard(deployed(t))) }
 
+func TestLimiterHolds(t *testing.T) { limittest.Holds(t, unheard(deployed(t))) }
+
 // TestLimiterIsLinearizable: 20 histories here, 1,000 in make attack.
 func TestLimiterIsLinearizable(t *testing.T) {
 	histories := 20

@@ -62,7 +62,22 @@ func (c *Call) write(ctx context.Context, e auditlog.Event) error {
 	if e.Reasons == nil {
 		e.Reasons = c.Decision.Reasons
 	}
+	e.Charged = c.charged(ctx, e.Outcome)
 	return config.Audit.Write(ctx, e)
+}
+
+// charged is whom the request is counted against. Of a refusal it also says which
+// address it came from, by that day's name, where there is a key for one.
+func (c *Call) charged(ctx context.Context, outcome auditlog.Outcome) auditlog.Charged {
+	of := c.callers(0, false)
+	charged := auditlog.Charged{Key: of.Key}
+	if len(of.Lines) > 1 {
+		charged.Device = of.Lines[1].ID
+	}
+	if outcome == auditlog.Refused {
+		charged.Address, _ = c.guard.nameAddress(ctx, c.address) // an event without it is still one
+	}
+	return charged
 }
 
 // settle writes the event that is owed before an answer leaves, and closes what

@@ -130,8 +130,9 @@ type Call struct {
 	query      url.Values
 	trace      string
 	body       []byte
-	audited    bool  // an event of what is about to happen is durable
-	unaudited  error // why one is not
+	address    string // that the gateway says it came from
+	audited    bool   // an event of what is about to happen is durable
+	unaudited  error  // why one is not
 	alarm      bool
 
 	buckets   []limit.Bucket // the caller's own, as they stand; nil: not charged
@@ -169,13 +170,14 @@ type route struct {
 // Guard serves the routes of one function. It is safe for concurrent use if
 // the parts of its Config are.
 type Guard struct {
-	config Config
-	routes map[string]*route // by method, space, resource
-	people pool
-	staff  pool
-	hints  hints
-	open   limit.Memory
-	warm   atomic.Bool // has answered
+	config   Config
+	routes   map[string]*route // by method, space, resource
+	people   pool
+	staff    pool
+	hints    hints
+	open     limit.Memory
+	reported limit.Memory // addresses, by the minute
+	warm     atomic.Bool  // has answered
 }
 
 var templateParameter = regexp.MustCompile(`\{([^}]*)\}`)
@@ -194,7 +196,7 @@ func New(config Config, routes ...Route) *Guard {
 		config: config, routes: map[string]*route{},
 		people: pool{newTokenParser(config.Issuer, config.Now), config.Keys},
 		staff:  pool{newTokenParser(config.StaffIssuer, config.Now), config.StaffKeys},
-		open:   limit.Memory{Now: config.Now},
+		open:   limit.Memory{Now: config.Now}, reported: limit.Memory{Now: config.Now},
 	}
 	for _, r := range routes {
 		added := &route{Route: r, pool: &g.people}

@@ -49,7 +49,7 @@ func (g *Guard) answer(ctx context.Context, event events.APIGatewayProxyRequest,
 	start := g.config.Now()
 	ctx, done := leaveTime(ctx)
 	defer done()
-	c := &Call{guard: g, RequestID: g.requestID(event.RequestContext.RequestID), body: body}
+	c := &Call{guard: g, RequestID: g.requestID(event.RequestContext.RequestID), body: body, address: event.RequestContext.Identity.SourceIP}
 	size := len(body)
 	var answer events.APIGatewayProxyResponse
 	err := fault.Recovered(func() (err error) {
@@ -57,7 +57,7 @@ func (g *Guard) answer(ctx context.Context, event events.APIGatewayProxyRequest,
 		return err
 	})
 	err = fault.Recovered(func() error { return c.settle(ctx, late(err)) })
-	err = fault.Recovered(func() error { return c.chargeFailure(ctx, event.RequestContext.Identity.SourceIP, err) })
+	err = fault.Recovered(func() error { return c.chargeFailure(ctx, err) })
 	if err != nil {
 		answer = g.problem(err, c.RequestID)
 	}

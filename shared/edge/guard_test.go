@@ -197,6 +197,7 @@ func TestTheOwnerPasses(t *testing.T) {
 			ID: event.ID, Time: w.Time, Request: edgetest.RequestID, Function: "test", Action: "readings.read",
 			Caller: w.Ada.String(), Client: edgetest.Client, Owner: w.Ada.String(), Outcome: auditlog.Allowed,
 			Reasons: []string{"owner-reads"}, Records: 1,
+			Charged: auditlog.Charged{Key: access.IdentityKey(edgetest.Issuer, "ada"), Device: access.SessionName("session-of-ada")[:16]},
 		}, event)
 		require.Regexp(t, `^[0-9a-v]{26}$`, event.ID)
 	}

@@ -8,10 +8,12 @@ import (
 	"net/http"
 	"net/netip"
 	"strconv"
+	"strings"
 	"sync"
 	"time"
 
 	"fitvault/shared/access"
+	"fitvault/shared/auditlog"
 	"fitvault/shared/fault"
 	"fitvault/shared/limit"
 )
@@ -63,18 +65,18 @@ func (c *Call) charge(ctx context.Context) error {
 // never held against an address: many people share one.
 //
 // Where the limiter does not answer the refusal stands as it is: it shows nothing.
-func (c *Call) chargeFailure(ctx context.Context, address string, err error) error {
+func (c *Call) chargeFailure(ctx context.Context, err error) error {
 	if err == nil || c.limited || fault.KindOf(err).Status() >= http.StatusInternalServerError {
 		return err
 	}
 	owed := c.callers(failureCost, true)
 	if !c.known {
-		name, failure := c.guard.nameAddress(ctx, address)
+		name, failure := c.guard.nameAddress(ctx, c.address)
 		if failure != nil {
 			c.uncounted = true
 			return err
 		}
-		owed = limit.Charge{Key: "address#" + name, Cost: 1, Lines: []limit.Line{{Name: "address", ID: "address", Rate: c.guard.config.Limits.Address}}}
+		owed = limit.Charge{Key: limit.AddressPrefix + name, Cost: 1, Lines: []limit.Line{{Name: limit.Address, ID: limit.Address, Rate: c.guard.config.Limits.Address}}}
 	}
 	v, failure := c.take(ctx, owed)
 	switch {
@@ -84,9 +86,30 @@ func (c *Call) chargeFailure(ctx context.Context, address string, err error) err
 		c.buckets = v.Buckets
 	case !v.Admitted:
 		c.wait = v.Wait
+		c.report(ctx, owed)
 		return fault.Wrap(fault.TooMany, "address has failed too often", err)
 	}
 	return err
+}
+
+// report writes that an address has failed too often: once a minute in each process,
+// so who fails on writes nothing more. It is the only event of a caller whom nobody
+// knows, and the sentinel's; the refusal does not wait to be believed.
+func (c *Call) report(ctx context.Context, owed limit.Charge) {
+	config := c.guard.config
+	once := limit.Charge{Key: owed.Key, Cost: 1, Lines: []limit.Line{{Name: "reported", ID: "reported", Rate: 1}}}
+	if v, err := c.guard.reported.Take(ctx, once); err != nil || !v.Admitted {
+		return
+	}
+	now := config.Now()
+	id, err := auditlog.NewID(now, config.Rand)
+	if err == nil {
+		err = config.Audit.Write(ctx, auditlog.Event{ID: id, Time: now, Request: c.RequestID, Function: config.Function, Action: auditlog.Authenticate,
+			Outcome: auditlog.Refused, Kind: string(fault.TooMany), Charged: auditlog.Charged{Key: owed.Key, Address: strings.TrimPrefix(owed.Key, limit.AddressPrefix)}})
+	}
+	if err != nil {
+		c.uncounted = true
+	}
 }
 
 func (c *Call) take(ctx context.Context, charge limit.Charge) (limit.Verdict, error) {
@@ -100,7 +123,7 @@ func (c *Call) take(ctx context.Context, charge limit.Charge) (limit.Verdict, er
 func (c *Call) callers(cost int, owed bool) limit.Charge {
 	p, limits := c.Principal, c.guard.config.Limits
 	charge := limit.Charge{Key: access.IdentityKey(p.Issuer, p.Subject), Cost: cost, Owed: owed,
-		Lines: []limit.Line{{Name: "user", ID: "user", Rate: limits.User}}}
+		Lines: []limit.Line{{Name: limit.User, ID: limit.User, Rate: limits.User}}}
 	if !p.System {
 		charge.Lines = append(charge.Lines, limit.Line{Name: "device", ID: access.SessionName(p.Session)[:deviceName], Rate: limits.Device})
 	}

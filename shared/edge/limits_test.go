@@ -14,6 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"fitvault/shared/access"
+	"fitvault/shared/auditlog"
 	"fitvault/shared/edge"
 	"fitvault/shared/edge/edgetest"
 	"fitvault/shared/fault"
@@ -152,6 +153,44 @@ func TestAddresses(t *testing.T) {
 	w.Time = w.Time.Add(6 * time.Second)
 	requireProblem(t, try("192.0.2.1", "Bearer x"), fault.Unauthenticated)
 	require.NotContains(t, w.Log.String(), "192.0.2")
+}
+
+// TestEventsNameWhomToSlowDown: of a refusal also the day's name of the address; of an
+// address that fails too often one event a minute, however often it fails on.
+func TestEventsNameWhomToSlowDown(t *testing.T) {
+	w := limited(t)
+	e := w.Event("ada", "GET", readings, map[string]string{"user": "aaaaaaaaaaaaaaaaaaaaaaaaaa"})
+	e.RequestContext.Identity.SourceIP = "192.0.2.1"
+	requireProblem(t, w.do(t, e), fault.NotFound)
+	refused := w.lastEvent(t)
+	require.Equal(t, access.IdentityKey(edgetest.Issuer, "ada"), refused.Charged.Key)
+	require.Equal(t, access.SessionName("session-of-ada")[:16], refused.Charged.Device)
+	require.Regexp(t, `^[A-Za-z0-9_-]{22}$`, refused.Charged.Address)
+	require.Equal(t, 200, w.do(t, w.get()).StatusCode)
+	require.Empty(t, w.lastEvent(t).Charged.Address, "of nothing else")
+
+	edgetest.SetHeader(&e, "Authorization", "Bearer x")
+	before := len(w.Audit.Events())
+	for range 10 {
+		requireProblem(t, w.do(t, e), fault.Unauthenticated)
+	}
+	require.Len(t, w.Audit.Events(), before)
+	for range 20 {
+		requireProblem(t, w.do(t, e), fault.TooMany)
+	}
+	require.Len(t, w.Audit.Events(), before+1)
+	of := w.lastEvent(t)
+	require.Equal(t, auditlog.Event{ID: of.ID, Time: w.Time, Request: edgetest.RequestID, Function: "test", Action: auditlog.Authenticate, Outcome: auditlog.Refused,
+		Kind: string(fault.TooMany), Charged: auditlog.Charged{Key: limit.AddressPrefix + refused.Charged.Address, Address: refused.Charged.Address}}, of)
+
+	w.Audit.Fail(errors.New("down"))
+	e.RequestContext.Identity.SourceIP = "192.0.2.2"
+	for range 10 {
+		w.do(t, e)
+	}
+	w.Log.Reset()
+	requireProblem(t, w.do(t, e), fault.TooMany)
+	require.Equal(t, true, w.record(t)["uncounted"], "the refusal stands without it")
 }
 
 // charged is a limiter that notes what is charged, and fails where it is to.

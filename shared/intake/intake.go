@@ -172,7 +172,7 @@ type Request struct {
 	Permits                func(reading.Type) bool // whether the caller may write a type; recordings are access.Recording; nil: all
 	Lenient                bool                    // a recording may have the deviations of real devices that are known
 	Signed                 *Signed                 // of readings; nil: nobody has signed them
-	Record                 func(ctx context.Context, manifest string, accepted int) error
+	Record                 func(ctx context.Context, manifest string, accepted, rejected int) error
 }
 
 // Intake is safe for concurrent use.

@@ -64,7 +64,7 @@ func (in *Intake) Readings(ctx context.Context, r Request) ([]openmhealth.Result
 	if err := withdrawn(m, batch.Results); err != nil {
 		return nil, err
 	}
-	if err := r.Record(ctx, m.Key, m.Count-len(m.Rejected)); err != nil {
+	if err := r.Record(ctx, m.Key, m.Count-len(m.Rejected), len(m.Rejected)); err != nil {
 		return nil, err
 	}
 	points, err := pointsOf(m, r.Body, batch)

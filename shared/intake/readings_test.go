@@ -36,7 +36,7 @@ func TestReadings(t *testing.T) {
 	var manifest string
 	var count int
 	r := w.request("key", sent)
-	r.Record = func(_ context.Context, m string, n int) error { manifest, count = m, n; return nil }
+	r.Record = func(_ context.Context, m string, n, _ int) error { manifest, count = m, n; return nil }
 	results, err := w.Readings(t.Context(), r)
 	require.NoError(t, err)
 	require.Equal(t, want, results)

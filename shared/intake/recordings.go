@@ -170,7 +170,7 @@ func (in *Intake) Recording(ctx context.Context, r Request) (Entry, error) {
 	if refused != nil {
 		sealer.begin(ctx, in.Keys, r)
 	}
-	if err := r.Record(ctx, m.Key, 1); err != nil {
+	if err := r.Record(ctx, m.Key, 1, 0); err != nil {
 		return Entry{}, err
 	}
 

@@ -37,7 +37,7 @@ func TestRecording(t *testing.T) {
 	w := newWorld(t)
 	var manifest string
 	r := w.recording("key", []byte(run))
-	r.Record = func(_ context.Context, m string, _ int) error { manifest = m; return nil }
+	r.Record = func(_ context.Context, m string, _, _ int) error { manifest = m; return nil }
 	e, err := w.Recording(t.Context(), r)
 	require.NoError(t, err)
 

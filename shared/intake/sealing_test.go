@@ -67,9 +67,9 @@ func TestSealerMeanwhile(t *testing.T) {
 			})
 			r := w.request("key", nil)
 			record := r.Record
-			r.Record = func(ctx context.Context, manifest string, accepted int) error {
+			r.Record = func(ctx context.Context, manifest string, accepted, rejected int) error {
 				close(recording)
-				return record(ctx, manifest, accepted)
+				return record(ctx, manifest, accepted, rejected)
 			}
 			require.NoError(t, send(w, r))
 			require.Equal(t, "record", w.calls[1], "manifest, audit event, then what is sealed")

@@ -101,7 +101,7 @@ func (w *world) hook(call string, done bool) error {
 // request is one of the owner's, whose audit event the recorder sees too.
 func (w *world) request(key string, body []byte) intake.Request {
 	return intake.Request{Owner: w.owner, DataKey: w.dataKey, Client: client, Rank: block.RankOwner, IdempotencyKey: key, Body: body,
-		Record: func(_ context.Context, _ string, accepted int) error {
+		Record: func(_ context.Context, _ string, accepted, _ int) error {
 			if err := w.hook("record", false); err != nil {
 				return fault.Wrap(fault.Unavailable, "audit event not written", err)
 			}

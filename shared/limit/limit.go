@@ -87,6 +87,30 @@ type Limiter interface {
 	Take(ctx context.Context, c Charge) (Verdict, error)
 }
 
+// The buckets that are known by name, and what an address's key begins with.
+const (
+	User          = "user"
+	Address       = "address"
+	AddressPrefix = "address#"
+)
+
+// Holder makes callers wait.
+//
+// Hold fills up the buckets of a key, by their ids, so that no charge is admitted for d,
+// which is at most MaxHold, and from then on what comes back as always. A bucket that
+// is held for longer stays so: to hold twice is to hold once, and nothing adds up.
+type Holder interface {
+	Hold(ctx context.Context, key string, ids []string, d time.Duration) error
+}
+
+// MaxHold is the longest that a bucket can be held at once.
+const MaxHold = 30 * time.Minute
+
+// Held is the time at which a bucket is full that is held at a time for d.
+func Held(now time.Time, d time.Duration) int64 {
+	return now.Add(Window + min(d, MaxHold)).UnixMicro()
+}
+
 // Decide is the arithmetic of a Limiter: what a charge makes of a state at a time.
 // The state is not changed; next holds the charge's lines only, and is nil where
 // nothing is charged.

@@ -17,16 +17,32 @@ import (
 
 // shared makes limiters that share one memory, each by its own clock.
 func shared() limittest.New {
-	m := &limit.Memory{}
-	var mu sync.Mutex
-	return func(now func() time.Time) limit.Limiter {
-		return limiter(func(ctx context.Context, c limit.Charge) (limit.Verdict, error) {
-			mu.Lock()
-			defer mu.Unlock()
-			m.Now = now
-			return m.Take(ctx, c)
-		})
-	}
+	of := &memory{}
+	return func(now func() time.Time) limit.Limiter { return container{of, now} }
+}
+
+type memory struct {
+	mu sync.Mutex
+	limit.Memory
+}
+
+type container struct {
+	*memory
+	now func() time.Time
+}
+
+func (c container) Take(ctx context.Context, charge limit.Charge) (limit.Verdict, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.Now = c.now
+	return c.Memory.Take(ctx, charge)
+}
+
+func (c container) Hold(ctx context.Context, key string, ids []string, d time.Duration) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.Now = c.now
+	return c.Memory.Hold(ctx, key, ids, d)
 }
 
 type limiter func(context.Context, limit.Charge) (limit.Verdict, error)
@@ -34,6 +50,8 @@ type limiter func(context.Context, limit.Charge) (limit.Verdict, error)
 func (l limiter) Take(ctx context.Context, c limit.Charge) (limit.Verdict, error) { return l(ctx, c) }
 
 func TestMemoryContract(t *testing.T) { limittest.Contract(t, shared()) }
+
+func TestMemoryHolds(t *testing.T) { limittest.Holds(t, shared()) }
 
 func TestMemoryIsLinearizable(t *testing.T) {
 	require.True(t, limittest.Linearizable(t, 1000, shared()))

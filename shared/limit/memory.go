@@ -26,17 +26,37 @@ func (m *Memory) Take(ctx context.Context, c Charge) (Verdict, error) {
 	if err := ctx.Err(); err != nil {
 		return Verdict{}, err
 	}
+	next, v := Decide(c, m.kept[c.Key], m.Now())
+	m.keep(c.Key, next)
+	return v, nil
+}
+
+// Hold implements Holder.
+func (m *Memory) Hold(ctx context.Context, key string, ids []string, d time.Duration) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	next := State{}
+	for _, id := range ids {
+		next[id] = max(m.kept[key][id], Held(m.Now(), d))
+	}
+	m.keep(key, next)
+	return nil
+}
+
+func (m *Memory) keep(key string, next State) {
+	if next == nil {
+		return
+	}
 	if m.kept == nil || len(m.kept) >= maxKept {
 		m.kept = map[string]State{}
 	}
-	next, v := Decide(c, m.kept[c.Key], m.Now())
-	if next != nil {
-		kept := maps.Clone(m.kept[c.Key])
-		if kept == nil {
-			kept = State{}
-		}
-		maps.Copy(kept, next)
-		m.kept[c.Key] = kept
+	kept := maps.Clone(m.kept[key])
+	if kept == nil {
+		kept = State{}
 	}
-	return v, nil
+	maps.Copy(kept, next)
+	m.kept[key] = kept
 }

@@ -40,6 +40,8 @@ var (
 	ColdStarts   = Metric{Name: "cold_starts"}
 	Alarms       = Metric{Name: "alarms"} // what must not happen did: see the audit event of the same request
 
+	Findings = Metric{Name: "findings"} // of the sentinel: who guesses, reads in bulk, and the like
+
 	KMSFailures      = Metric{Name: "kms_failures"}      // requests and parts that failed because KMS did
 	DatabaseFailures = Metric{Name: "database_failures"} // the same of PostgreSQL
 
@@ -53,7 +55,7 @@ var (
 
 // All is every metric.
 func All() []Metric {
-	return []Metric{Requests, Duration, ServerErrors, Refusals, Throttles, ColdStarts, Alarms,
+	return []Metric{Requests, Duration, ServerErrors, Refusals, Throttles, ColdStarts, Alarms, Findings,
 		KMSFailures, DatabaseFailures, Parts, OwnersFailed, SetAside, FailuresKept, Succeeded}
 }
 

@@ -36,6 +36,7 @@ func Event(t *testing.T) auditlog.Event {
 func Writer(t *testing.T, w auditlog.Writer, find func(t *testing.T, id string, at time.Time) []auditlog.Event) {
 	t.Run("what is written is found, member for member", func(t *testing.T) {
 		e := Event(t)
+		e.Rejected, e.Charged = 7, auditlog.Charged{Key: "identity#a", Device: "device", Address: "address"}
 		require.NoError(t, w.Write(t.Context(), e))
 		found := find(t, e.ID, e.Time)
 		require.Len(t, found, 1)

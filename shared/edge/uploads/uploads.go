@@ -85,8 +85,8 @@ func Request(r *http.Request, c *edge.Call, recording bool) (Upload, error) {
 	return Upload{word: word, Request: intake.Request{
 		Lenient: lenient, By: by, Owner: c.Owner.User.String(), DataKey: c.Owner.DataKey, Client: c.Principal.Client, Rank: rank, IdempotencyKey: key,
 		SealedOnly: c.Owner.Settings.Sealed, Permits: permits, Body: c.Body(), MediaType: c.ContentType,
-		Record: func(ctx context.Context, manifest string, records int) error {
-			return c.Audit(ctx, auditlog.Event{Manifest: manifest, Records: records})
+		Record: func(ctx context.Context, manifest string, accepted, rejected int) error {
+			return c.Audit(ctx, auditlog.Event{Manifest: manifest, Records: accepted, Rejected: rejected})
 		},
 	}}, nil
 }
@@ -117,8 +117,8 @@ func Readings(w http.ResponseWriter, r *http.Request, c *edge.Call, in *intake.I
 			return err
 		}
 		request.Signed = by // and the event says whose word it is
-		request.Record = func(ctx context.Context, manifest string, records int) error {
-			return c.Audit(ctx, auditlog.Event{Manifest: manifest, Records: records, Device: by.Device, Pairing: by.Pairing})
+		request.Record = func(ctx context.Context, manifest string, accepted, rejected int) error {
+			return c.Audit(ctx, auditlog.Event{Manifest: manifest, Records: accepted, Rejected: rejected, Device: by.Device, Pairing: by.Pairing})
 		}
 	}
 	results, err := in.Readings(r.Context(), request.Request)

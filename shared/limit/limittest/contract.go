@@ -142,6 +142,69 @@ func Contract(t *testing.T, anew New) {
 	})
 }
 
+// Holds is what every limiter does that is a limit.Holder too.
+func Holds(t *testing.T, anew New) {
+	now := At
+	clock := func() time.Time { return now }
+	holder, limiter := anew(clock).(limit.Holder), anew(clock) // another container's
+	take := func(t *testing.T, c limit.Charge) limit.Verdict {
+		t.Helper()
+		v, err := limiter.Take(t.Context(), c)
+		require.NoError(t, err)
+		return v
+	}
+	hold := func(t *testing.T, c limit.Charge, d time.Duration, ids ...string) {
+		t.Helper()
+		require.NoError(t, holder.Hold(t.Context(), c.Key, ids, d))
+	}
+	t.Run("nothing is admitted for as long, and then what comes back", func(t *testing.T) {
+		now = At
+		c := charge(1, user, phone)
+		require.True(t, take(t, c).Admitted)
+		hold(t, c, 5*time.Minute, phone.ID)
+		v := take(t, c)
+		require.Equal(t, limit.Verdict{Wait: 5*time.Minute + time.Second, Buckets: []limit.Bucket{{Name: "user", Quota: 300, Left: 299, Full: 200 * time.Millisecond}, {Name: "device", Quota: 60, Full: 6 * time.Minute}}}, v)
+		c.Lines[1] = watch
+		require.True(t, take(t, c).Admitted, "the other device goes on")
+		c.Lines[1] = phone
+		now = At.Add(v.Wait)
+		require.True(t, take(t, c).Admitted)
+		require.False(t, take(t, c).Admitted)
+		now = At.Add(time.Hour)
+		require.Equal(t, int64(59), take(t, c).Buckets[1].Left, "no trace is left of it")
+	})
+	t.Run("twice is once, and the longest counts", func(t *testing.T) {
+		now = At
+		c := charge(1, user, phone)
+		for _, d := range []time.Duration{time.Minute, 5 * time.Minute, 2 * time.Minute, 5 * time.Minute} {
+			hold(t, c, d, user.ID, phone.ID)
+		}
+		require.Equal(t, 5*time.Minute+time.Second, take(t, c).Wait)
+	})
+	t.Run("never longer than the longest", func(t *testing.T) {
+		now = At
+		c := charge(1, phone)
+		hold(t, c, 24*time.Hour, phone.ID)
+		require.Equal(t, limit.MaxHold+time.Second, take(t, c).Wait)
+	})
+	t.Run("what is owed already is not forgiven", func(t *testing.T) {
+		now = At
+		c := charge(60, phone)
+		c.Owed = true
+		for range 4 {
+			take(t, c)
+		}
+		hold(t, c, time.Minute, phone.ID)
+		c.Owed, c.Cost = false, 1
+		require.Equal(t, 3*time.Minute+time.Second, take(t, c).Wait)
+	})
+	t.Run("without time left it is an error", func(t *testing.T) {
+		ctx, cancel := context.WithCancel(t.Context())
+		cancel()
+		require.Error(t, holder.Hold(ctx, "identity#x", []string{"device"}, time.Minute))
+	})
+}
+
 // operation is one call of a history.
 type operation struct {
 	charge limit.Charge

@@ -1,0 +1,30 @@
+// Command sentinel watches what happens, as it happens: audit events by the stream of
+// their table, and from logs what reaches no function. What it finds it slows down, and
+// says so. It answers nobody, and reads nobody's data.
+package main
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"strconv"
+	"time"
+
+	"github.com/aws/aws-lambda-go/lambda"
+
+	"fitvault/shared/boot"
+	"fitvault/shared/dynamo"
+	"fitvault/shared/sentinel"
+)
+
+func main() {
+	aws := boot.Load(context.Background())
+	tables := aws.Tables(dynamo.Tables{Requests: boot.Env("REQUESTS_TABLE"), AuditEvents: boot.Env("AUDIT_EVENTS_TABLE")})
+	factor, err := strconv.Atoi(boot.Env("SENTINEL_FACTOR"))
+	if err != nil || factor < 1 {
+		boot.Fail(errors.New("setting SENTINEL_FACTOR is no number"))
+	}
+	h := handler{log: boot.Log(), now: time.Now, sentinel: sentinel.Sentinel{Counters: dynamo.Watched{Tables: tables, Now: time.Now},
+		Limiter: aws.Limiter(tables), Audit: tables, Factor: factor, Now: time.Now, Rand: rand.Reader}}
+	lambda.Start(h.handle)
+}
