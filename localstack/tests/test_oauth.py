@@ -504,6 +504,12 @@ def test_roles_are_in_our_records_and_apart(here: Layout, stack: dict[str, Any])
             roles.set_role(operator, outputs, subject, first, remove=True)
             roles.set_role(operator, outputs, subject, "maker", remove=True)
             assert held() == set()
+        found = operator.client("dynamodb").get_item(
+            TableName=outputs["AccountsTable"],
+            Key={"id": {"S": roles.identity_key(issuer, subject)}, "document": {"S": "caller"}},
+            ConsistentRead=True,
+        )
+        assert abs(int(found["Item"]["sessions_from"]["N"]) - time.time()) < 60  # who loses a role loses his sessions
 
         def race(role: str) -> bool:
             try:

@@ -1,6 +1,7 @@
 package dynamo_test
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"io"
@@ -22,6 +23,7 @@ import (
 	"fitvault/shared/intake"
 	"fitvault/shared/keyring"
 	"fitvault/shared/reading"
+	"fitvault/shared/sharing"
 )
 
 // answer is what DynamoDB says to the next request, whatever it is.
@@ -172,6 +174,8 @@ func TestStrangeDocuments(t *testing.T) {
 		"a caller of two roles apart":  `"document": {"S": "caller"}, "roles": {"SS": ["administrator", "auditor"]}`,
 		"a caller of no such role":     `"document": {"S": "caller"}, "roles": {"SS": ["canary"]}`,
 		"a caller with a made-up user": `"document": {"S": "caller"}, "user": {"S": "canary"}`,
+		"sessions that end in text":    `"document": {"S": "caller"}, "sessions_from": {"S": "1"}`,
+		"sessions that end in halves":  `"document": {"S": "caller"}, "sessions_from": {"N": "1.5"}`,
 		"a proposal of text":           `"document": {"S": "caller"}, "proposal": {"S": "canary"}`,
 		"a proposal of nothing":        `"document": {"S": "caller"}, "proposal": {"M": {"by": {"S": "canary"}, "until": {"N": "1"}}}`,
 		"a proposal of nobody":         `"document": {"S": "caller"}, "proposal": {"M": {"roles": {"SS": ["maker"]}, "until": {"N": "1"}}}`,
@@ -239,13 +243,15 @@ func TestRegistryFails(t *testing.T) {
 	_, err2 := down.Apps(t.Context(), []string{"c"})
 	for i, err := range []error{err, err2, down.Register(t.Context(), apps.Request{ID: "r"}, apps.App{Client: "c", Scopes: []string{"s"}, Keys: []apps.Key{key}}),
 		down.SetState(t.Context(), "c", access.Off), down.AddKey(t.Context(), "c", key), down.RetireKey(t.Context(), "c", key), down.ForgetKey(t.Context(), "c", key),
-		down.PutMemberships(t.Context(), "i", "s", access.Caller{}, access.Caller{Roles: []access.Role{access.Maker}})} {
+		down.PutMemberships(t.Context(), "i", "s", access.Caller{}, access.Caller{Roles: []access.Role{access.Maker}}),
+		down.EndSessions(t.Context(), "i", "s", time.Unix(1, 0))} {
 		require.Equal(t, fault.Unavailable, fault.KindOf(err), i)
 		require.NotErrorIs(t, err, apps.ErrConflict)
 	}
 	late := dynamo.Registry{Tables: stubbed(answer{status: 400, body: failed})}
 	require.ErrorIs(t, late.SetState(t.Context(), "c", access.Off), apps.ErrConflict)
 	require.ErrorIs(t, late.PutMemberships(t.Context(), "i", "s", access.Caller{}, access.Caller{}), dynamo.ErrConflict)
+	require.ErrorIs(t, late.EndSessions(t.Context(), "i", "s", time.Unix(1, 0)), dynamo.ErrConflict)
 
 	for name, i := range map[string]string{
 		"no client":      `{"document": {"S": "r"}, "body": {"B": "` + strings.Repeat("A", 43) + `="}}`,
@@ -265,4 +271,68 @@ func TestRegistryFails(t *testing.T) {
 	}
 	_, err = dynamo.Registry{Tables: stubbed(answer{status: 200, body: `{"Responses": {"accounts": []}, "UnprocessedKeys": {"accounts": {"Keys": [{"id": {"S": "x"}}]}}}`})}.Apps(t.Context(), []string{"c"})
 	require.Equal(t, fault.Unavailable, fault.KindOf(err), "left out for load is not missing")
+}
+
+// inTurn answers each request by the next of some answers, and by the last one from then on.
+type inTurn struct {
+	answers []answer
+	asked   int
+}
+
+func (i *inTurn) Do(r *http.Request) (*http.Response, error) {
+	a := i.answers[min(i.asked, len(i.answers)-1)]
+	i.asked++
+	return a.Do(r)
+}
+
+func stubbedInTurn(answers ...answer) (dynamo.Tables, *inTurn) {
+	i := &inTurn{answers: answers}
+	tables := stubbed(answer{})
+	options := tables.Client.Options()
+	options.HTTPClient = i
+	tables.Client = dynamodb.New(options)
+	return tables, i
+}
+
+// TestContended: what meets a transaction of others is tried again, and not for ever.
+func TestContended(t *testing.T) {
+	met, done := answer{status: 400, body: exception + `TransactionConflictException", "message": "canary"}`}, answer{status: 200, body: `{}`}
+	tables, asked := stubbedInTurn(met, met, done)
+	require.NoError(t, tables.RemoveApp(t.Context(), user, "c"))
+	require.Equal(t, 3, asked.asked)
+	tables, asked = stubbedInTurn(met, answer{status: 400, body: failed})
+	require.Equal(t, sharing.ErrNone, tables.RemoveApp(t.Context(), user, "c"))
+	require.Equal(t, 2, asked.asked)
+	tables, asked = stubbedInTurn(met)
+	require.Error(t, tables.RemoveApp(t.Context(), user, "c"))
+	require.Equal(t, 10, asked.asked)
+	ended, end := context.WithCancel(t.Context())
+	end()
+	require.ErrorIs(t, tables.RemoveApp(ended, user, "c"), context.Canceled)
+}
+
+// TestRemoveGrantMeetsOthers: a grant that others change all the time is not said to be gone.
+func TestRemoveGrantMeetsOthers(t *testing.T) {
+	owner := func(to string) answer {
+		return answer{status: 200, body: `{"Responses": {"accounts": [{"id": {"S": "` + access.OwnerKey(user) + `"}, "document": {"S": "owner"}, "state": {"S": "active"}, "data_key": {"S": "k"},
+			"consents": {"M": {}}, "grants": {"M": {"g": {"M": {"types": {"SS": ["omh:step-count"]}, "read": {"BOOL": true}, "write": {"BOOL": false}, "use": {"S": "family"},
+			"from": {"N": "1"}, "until": {"N": "2"}` + to + `}}}}}]}, "UnprocessedKeys": {}}`}
+	}
+	changed := answer{status: 400, body: cancelled + `ConditionalCheckFailed"}]}`}
+	accepted := owner(`, "to": {"S": "` + user.String() + `"}`)
+	gone := answer{status: 200, body: `{"Responses": {"accounts": []}, "UnprocessedKeys": {}}`}
+	tables, _ := stubbedInTurn(owner(""), changed, accepted, answer{status: 200, body: `{}`})
+	require.NoError(t, tables.RemoveGrant(t.Context(), user, "g"))
+	tables, _ = stubbedInTurn(owner(""), changed, accepted, changed, gone)
+	require.Equal(t, sharing.ErrNone, tables.RemoveGrant(t.Context(), user, "g"))
+	tables, _ = stubbedInTurn(owner(""), changed, accepted, changed, accepted, changed)
+	require.Equal(t, fault.Unavailable, fault.KindOf(tables.RemoveGrant(t.Context(), user, "g")))
+	for _, a := range []answer{{status: 400, body: throttled}, {status: 400, body: cancelled + `ThrottlingError"}]}`}} {
+		tables, _ = stubbedInTurn(accepted, a)
+		err := tables.RemoveGrant(t.Context(), user, "g")
+		require.Error(t, err)
+		require.NotErrorIs(t, err, sharing.ErrNone)
+		tables, _ = stubbedInTurn(a)
+		require.Error(t, tables.RemoveGrant(t.Context(), user, "g"))
+	}
 }

@@ -214,8 +214,9 @@ func failedCondition(err error) bool {
 
 // unavailable drops a cancellation's reasons: they may carry items.
 func unavailable(err error) error {
-	if conflicted(err) {
-		return fault.New(fault.Unavailable, "others are at the same items")
+	var cancelled *types.TransactionCanceledException
+	if errors.As(err, &cancelled) {
+		return fault.New(fault.Unavailable, "others are at the same items, or there is too much to do")
 	}
 	return err
 }
