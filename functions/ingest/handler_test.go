@@ -145,7 +145,7 @@ func TestPostReadings(t *testing.T) {
 	e := w.Audit.Events()
 	require.Len(t, e, 1)
 	require.Equal(t, w.manifests.All()[0].Key, e[0].Manifest)
-	require.Equal(t, 1, e[0].Records)
+	require.Equal(t, [2]int{1, 2}, [2]int{e[0].Records, e[0].Rejected})
 	require.Equal(t, auditlog.Allowed, e[0].Outcome)
 	require.Equal(t, string(access.ReadingsWrite), e[0].Action)
 	require.Equal(t, [3]string{w.Ada.String(), w.Ada.String(), edgetest.Client}, [3]string{e[0].Owner, e[0].Caller, e[0].Client})

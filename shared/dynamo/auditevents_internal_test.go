@@ -93,6 +93,7 @@ func TestStrangeEvents(t *testing.T) {
 		"a time that is none":        {"time": text("canary")},
 		"no outcome":                 {"outcome": text("")},
 		"records in text":            {"records": text("canary")},
+		"rejected in text":           {"rejected": text("canary")},
 		"a reason that is no text":   {"reasons": list(number(1))},
 		"a consent without its word": {"consent": &types.AttributeValueMemberM{Value: item{}}},
 	} {
