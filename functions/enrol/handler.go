@@ -164,7 +164,11 @@ func (h handler) later(w http.ResponseWriter, r *http.Request, c *edge.Call, own
 	if err := h.accounts.PutConsent(r.Context(), owner.User, purpose, word, pseudonym); err != nil {
 		if errors.Is(err, dynamo.ErrConflict) {
 			// Who says the same twice at once is told what holds, not that he was late.
-			if now, err := h.existing(r.Context(), c.Principal); err == nil && holds(now, purpose, word) {
+			now, err := h.existing(r.Context(), c.Principal)
+			if err != nil {
+				return err
+			}
+			if holds(now, purpose, word) {
 				return h.holding(w, r, now, purpose)
 			}
 			return fault.New(fault.Conflict, "account is not active, or something later was said")

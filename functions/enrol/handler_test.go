@@ -504,7 +504,7 @@ func TestFailures(t *testing.T) {
 				}
 				return nil
 			}
-		}, fault.Conflict},
+		}, fault.Unavailable},
 		{"documents cannot be read", "ada", func(w *world) { w.accounts.Hook = failing("read") }, fault.Unavailable},
 		{"the audit log is down", "eve", func(w *world) { w.Audit.Fail(errors.New("down")) }, fault.Unavailable},
 		{"no randomness", "eve", func(w *world) { w.handler.rand = iotest.ErrReader(errors.New("no entropy")) }, fault.Internal},

@@ -322,14 +322,15 @@ func (t Tables) CreateAccount(ctx context.Context, identity string, owner access
 
 // PutConsent replaces an active account's consent by a later one. ErrConflict
 // where the account is not active (any more), or its owner has said something
-// later: a request that was held up on its way brings no consent back. An
+// later: a request that was held up on its way brings no consent back. The very same
+// again is no error: the SDK asks again when an answer is lost. An
 // account without a pseudonym gets this one; no account ever gets another.
 func (t Tables) PutConsent(ctx context.Context, user access.UserID, purpose access.Purpose, c access.Consent, pseudonym string) error {
 	_, err := t.Client.UpdateItem(ctx, &dynamodb.UpdateItemInput{
 		TableName:                aws.String(t.Accounts),
 		Key:                      item{"id": text(access.OwnerKey(user)), "document": text(access.OwnerDocument)},
 		UpdateExpression:         aws.String("SET consents.#p = :c, pseudonym = if_not_exists(pseudonym, :n)"),
-		ConditionExpression:      aws.String("#s = :active AND (attribute_not_exists(consents.#p) OR consents.#p.#t < :t)"),
+		ConditionExpression:      aws.String("#s = :active AND (attribute_not_exists(consents.#p) OR consents.#p.#t < :t OR consents.#p = :c)"),
 		ExpressionAttributeNames: map[string]string{"#p": string(purpose), "#s": "state", "#t": "time"},
 		ExpressionAttributeValues: item{":c": encodeConsent(c), ":t": number(c.Time.UnixNano()),
 			":active": text(string(access.Active)), ":n": text(pseudonym)},

@@ -270,7 +270,9 @@ func AccountsContract(t *testing.T, store AccountStore, keys keyring.Store, conf
 		}
 		a.requireStored(t, store, keys, true)
 		a.owner.Consents[access.Collection] = access.Consent{Version: "2", Given: false, Time: held.Time.Add(1)}
-		require.NoError(t, store.PutConsent(t.Context(), a.owner.User, access.Collection, a.owner.Consents[access.Collection], "another"))
+		for range 2 { // the first answer may have been lost
+			require.NoError(t, store.PutConsent(t.Context(), a.owner.User, access.Collection, a.owner.Consents[access.Collection], "another"))
+		}
 		a.requireStored(t, store, keys, true)
 	})
 	t.Run("an account without a pseudonym gets one with the next word, and keeps it", func(t *testing.T) {

@@ -196,8 +196,8 @@ func (a *Accounts) CreateAccount(ctx context.Context, identity string, owner acc
 	return nil
 }
 
-// PutConsent replaces a consent of an active account by a later one; an account
-// without a pseudonym gets this one.
+// PutConsent replaces a consent of an active account by a later one, or the very same; an
+// account without a pseudonym gets this one.
 func (a *Accounts) PutConsent(ctx context.Context, user access.UserID, purpose access.Purpose, c access.Consent, pseudonym string) error {
 	if err := a.Hook.before(ctx, "put consent"); err != nil {
 		return err
@@ -205,7 +205,7 @@ func (a *Accounts) PutConsent(ctx context.Context, user access.UserID, purpose a
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	owner, ok := a.documents[access.OwnerKey(user)].(access.Owner)
-	if before, said := owner.Consents[purpose]; !ok || owner.State != access.Active || said && !before.Time.Before(c.Time) {
+	if before, said := owner.Consents[purpose]; !ok || owner.State != access.Active || said && !before.Time.Before(c.Time) && before != c {
 		return a.Conflict
 	}
 	owner.Consents = maps.Clone(owner.Consents)
