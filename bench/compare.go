@@ -64,6 +64,13 @@ func calls(f func()) int {
 	}
 }
 
+// CPU is the processor time of one call of f.
+func CPU(f func()) time.Duration {
+	before := used()
+	f()
+	return used() - before
+}
+
 // cpu is the processor time of one of n calls of f in µs.
 func cpu(f func(), n int) float64 {
 	before := used()

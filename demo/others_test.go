@@ -88,12 +88,16 @@ func (f *fake) othersOn(mux *http.ServeMux) {
 
 	mux.HandleFunc("GET /v1/identities/max/roles", func(w http.ResponseWriter, r *http.Request) {
 		require.Equal(f.t, "staff", r.URL.Query().Get("pool"))
-		writeJSON(w, map[string]any{"roles": []string{"maker"}, "organisations": f.organisations})
+		writeJSON(w, map[string]any{"roles": []string{"maker"}, "organisations": f.organisations, "version": "seen"})
 	})
 	mux.HandleFunc("PUT /v1/identities/max/roles", func(w http.ResponseWriter, r *http.Request) {
 		require.Equal(f.t, administrator, f.caller(r))
-		var in struct{ Roles, Organisations []string }
+		var in struct {
+			Roles, Organisations []string
+			Version              string
+		}
 		f.body(r, &in)
+		require.Equal(f.t, "seen", in.Version)
 		require.Equal(f.t, []string{"maker"}, in.Roles, "it stays")
 		f.organisations = in.Organisations
 		writeJSON(w, map[string]any{})

@@ -51,6 +51,7 @@ func (d *demo) giveNamespace(ctx context.Context) (string, error) {
 	var held struct {
 		Roles         []string `json:"roles"`
 		Organisations []string `json:"organisations"`
+		Version       string   `json:"version"`
 	}
 	if err := d.administrator.send(ctx, http.MethodGet, path+"?pool=staff", nil, &held); err != nil {
 		return "", err
@@ -59,7 +60,7 @@ func (d *demo) giveNamespace(ctx context.Context) (string, error) {
 		return fmt.Sprintf("%s- is %s's already", namespace, maker), nil
 	}
 	err := d.administrator.send(ctx, http.MethodPut, path, map[string]any{
-		"pool": "staff", "roles": held.Roles, "organisations": append(held.Organisations, namespace)}, nil)
+		"pool": "staff", "roles": held.Roles, "organisations": append(held.Organisations, namespace), "version": held.Version}, nil)
 	return fmt.Sprintf("%s- is given to %s by %s, an administrator", namespace, maker, administrator), err
 }
 

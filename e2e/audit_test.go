@@ -133,7 +133,7 @@ func TestWithoutAuditEvents(t *testing.T) {
 		t.Helper()
 		answer := invoke(t, s, blind[c.function], c.event())
 		isProblem(t, fault.Unavailable, answer, todays, owner.ID, kept.ID, "Running")
-		require.Equal(t, "5", answer.Header.Get("Retry-After"))
+		require.Regexp(t, `^[2-9]$`, answer.Header.Get("Retry-After"))
 	}
 	const key = "an idempotency key"
 	writes := map[string]call{}

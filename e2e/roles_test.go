@@ -3,9 +3,11 @@ package e2e
 import (
 	"bytes"
 	"context"
+	"crypto/rand"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"net"
 	"net/http"
 	"net/url"
@@ -18,6 +20,7 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
 	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
@@ -32,6 +35,13 @@ import (
 
 	"fitvault/e2e/stack"
 	"fitvault/guard/contract"
+	"fitvault/shared/access"
+	"fitvault/shared/dynamo"
+	"fitvault/shared/edge/edgetest"
+	"fitvault/shared/intake/intaketest"
+	"fitvault/shared/keyring/keyringtest"
+	"fitvault/shared/pairing/pairingtest"
+	"fitvault/shared/sharing/sharingtest"
 )
 
 // Roles, by their logical ids in template.yaml.
@@ -256,6 +266,78 @@ func (e enforced) as(t *testing.T, role string) aws.Config {
 	c := out.Credentials
 	config.Credentials = credentials.NewStaticCredentialsProvider(*c.AccessKeyId, *c.SecretAccessKey, *c.SessionToken)
 	return config
+}
+
+// TestRolesSuffice: what the roles may is enough for what their functions do of the
+// accounts' table: its contracts hold by their own credentials. (The items that a
+// contract starts from are the operator's.)
+func TestRolesSuffice(t *testing.T) {
+	e := newEnforced(t)
+	of := func(c aws.Config) dynamo.Tables {
+		// A connection that MiniStack closes would have the SDK ask twice, and the second time is refused.
+		c.HTTPClient = awshttp.NewBuildableClient().WithTransportOptions(func(t *http.Transport) { t.DisableKeepAlives = true })
+		return dynamo.Tables{Client: dynamodb.NewFromConfig(c), Accounts: "AccountsTable", Keys: "KeysTable", Requests: "RequestsTable"}
+	}
+	root := of(e.root.AWS())
+	put := func(t *testing.T, id, document string, more map[string]types.AttributeValue) {
+		t.Helper()
+		i := map[string]types.AttributeValue{"id": &types.AttributeValueMemberS{Value: id}, "document": &types.AttributeValueMemberS{Value: document}}
+		maps.Copy(i, more)
+		_, err := root.Client.PutItem(t.Context(), &dynamodb.PutItemInput{TableName: aws.String("AccountsTable"), Item: i})
+		require.NoError(t, err)
+	}
+	owner := func(t *testing.T, o access.Owner) {
+		t.Helper()
+		grants := map[string]types.AttributeValue{}
+		for id, g := range o.Grants {
+			grants[id] = permitted(g)
+		}
+		put(t, access.OwnerKey(o.User), access.OwnerDocument, map[string]types.AttributeValue{"state": &types.AttributeValueMemberS{Value: string(o.State)},
+			"data_key": &types.AttributeValueMemberS{Value: "k"}, "consents": &types.AttributeValueMemberM{}, "grants": &types.AttributeValueMemberM{Value: grants}})
+	}
+	t.Run("sharing", func(t *testing.T) {
+		sharingtest.Contract(t, of(e.as(t, sharing)), owner)
+	})
+	t.Run("devices", func(t *testing.T) {
+		pairingtest.Contract(t, of(e.as(t, devices)), func(t *testing.T) access.UserID {
+			user, err := access.NewUserID(rand.Reader)
+			require.NoError(t, err)
+			owner(t, access.Owner{User: user, State: access.Active})
+			return user
+		}, func(t *testing.T, user access.UserID) map[string]access.Tracker {
+			found, err := root.Read(t.Context(), access.Keys{User: user})
+			require.NoError(t, err)
+			return found.Owner.Trackers
+		}, func(t *testing.T, user access.UserID) { owner(t, access.Owner{User: user, State: "closing"}) })
+	})
+	t.Run("admin", func(t *testing.T) {
+		edgetest.Memberships(t, of(e.as(t, admin)), dynamo.ErrConflict, func(t *testing.T, issuer, subject string, c access.Caller) {
+			put(t, access.IdentityKey(issuer, subject), access.CallerDocument, map[string]types.AttributeValue{"user": &types.AttributeValueMemberS{Value: c.User.String()}})
+			require.NoError(t, root.PutMemberships(t.Context(), issuer, subject, access.Caller{User: c.User}, c))
+		})
+	})
+	t.Run("enrol", func(t *testing.T) {
+		keyringtest.AccountsContract(t, of(e.as(t, enrol)), root, dynamo.ErrConflict)
+	})
+	t.Run("ingest", func(t *testing.T) {
+		intaketest.CountersContract(t, of(e.as(t, ingest)))
+	})
+}
+
+func permitted(g access.Grant) types.AttributeValue {
+	var of []string
+	for _, one := range g.Types {
+		of = append(of, one.String())
+	}
+	number := func(at time.Time) types.AttributeValue {
+		return &types.AttributeValueMemberN{Value: fmt.Sprint(at.Unix())}
+	}
+	m := map[string]types.AttributeValue{"types": &types.AttributeValueMemberSS{Value: of}, "read": &types.AttributeValueMemberBOOL{Value: g.Read},
+		"write": &types.AttributeValueMemberBOOL{Value: g.Write}, "use": &types.AttributeValueMemberS{Value: string(g.Use)}, "from": number(g.From), "until": number(g.Until)}
+	if g.To != "" {
+		m["to"] = &types.AttributeValueMemberS{Value: g.To}
+	}
+	return &types.AttributeValueMemberM{Value: m}
 }
 
 // TestRoles: each role of template.yaml, assumed where roles are enforced, can do

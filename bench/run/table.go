@@ -108,6 +108,25 @@ var rows = func() (all []row) {
 				limit: 1, value: f["queries"], unit: " query"}, ok
 		})
 	}
+	for _, r := range []struct {
+		figure, ours, theirs, unit, against string
+		limit                               float64
+	}{
+		{"audit log: stored an event", "stored", "plain", "B", "JSON", 0},
+		{"audit log: CPU to sequence an event", "sequencing", "plain", "µs", "to marshal and hash it", 0},
+		{"audit log: CPU to verify an event", "verifying", "hashing", "µs", "to hash the objects", 5},
+	} {
+		add(r.figure, "1,000,000 events", func(all map[string]figures) (cells, bool) {
+			f, ok := all["AuditLog"]
+			ours, theirs := f[r.ours+"-"+r.unit], f[r.theirs+"-"+r.unit]
+			return cells{ours: fmt.Sprintf("%.3g %s", ours, r.unit), against: fmt.Sprintf("%.3g %s %s", theirs, r.unit, r.against), ratio: ours / theirs,
+				limit: r.limit, value: ours, unit: " " + r.unit}, ok
+		})
+	}
+	add("audit log: CPU to prove an event", "1,000,000 events", func(all map[string]figures) (cells, bool) {
+		f, ok := all["AuditLog"]
+		return cells{ours: fmt.Sprintf("%.3g µs, %.1f tiles read", f["proof-µs"], f["proof-reads"])}, ok
+	})
 	add("cold start to first /next", "ingest", func(all map[string]figures) (cells, bool) {
 		f, ok := all["ColdStart/ingest"]
 		return cells{ours: fmt.Sprintf("%.1f ms", f["ours-ms"]), against: fmt.Sprintf("%.1f ms hello-world", f["theirs-ms"]), ratio: f["ratio"], spread: spread(f), aim: 3}, ok

@@ -81,7 +81,7 @@ func TestDatabaseDown(t *testing.T) {
 	record(t, p, "2026-05-04T05:25:00Z")
 	a := p.Do(t, http.MethodGet, "/users/me/days?from=2026-05-01&to=2026-05-10", nil)
 	require.Equal(t, http.StatusServiceUnavailable, a.Status, string(a.Body))
-	require.Equal(t, "5", a.Header.Get("Retry-After"))
+	require.Regexp(t, `^[2-9]$`, a.Header.Get("Retry-After"))
 	require.Equal(t, "application/problem+json", a.Header.Get("Content-Type"))
 	start()
 	t.Logf("right %v after the database came back", requireRight(t, p, "2026-04-29", "2026-05-10"))

@@ -122,7 +122,10 @@ func (w world) anotherAdministrator(t *testing.T) *stack.Person {
 
 func (w world) organisations(t *testing.T, by *stack.Person, status int, p *stack.Person, list string) {
 	t.Helper()
-	answer := by.Do(t, http.MethodPut, "/identities/"+p.Subject(t)+"/roles", []byte(`{"pool": "people", "roles": [], "organisations": `+list+`}`), "Content-Type", "application/json")
+	path := "/identities/" + p.Subject(t) + "/roles"
+	var seen struct{ Version string }
+	by.Do(t, http.MethodGet, path+"?pool=people", nil).JSON(t, &seen)
+	answer := by.Do(t, http.MethodPut, path, []byte(`{"pool": "people", "roles": [], "version": "`+seen.Version+`", "organisations": `+list+`}`), "Content-Type", "application/json")
 	require.Equal(t, status, answer.Status, problem(answer))
 }
 

@@ -151,6 +151,7 @@ func TestALife(t *testing.T) {
 	a := post(t, ada, "/users/me/readings", first, s...)
 	require.Equal(t, 200, a.Status, string(a.Body))
 	require.Equal(t, string(a.Body), string(post(t, ada, "/users/me/readings", first, s...).Body), "a retry")
+	post(t, ada, "/users/me/readings", first, append(s, "Idempotency-Key", "another")...).RequireProblem(t, fault.SignatureRefused)
 	post(t, ben, "/users/me/readings", first, s...).RequireProblem(t, fault.SignatureRefused)
 	post(t, ada, "/users/me/readings", batch(uuid()), s...).RequireProblem(t, fault.SignatureRefused)
 

@@ -7,6 +7,7 @@ import (
 	"encoding/base64"
 	"encoding/hex"
 	"encoding/json"
+	"fmt"
 	"io"
 	"net/http"
 	"testing"
@@ -25,25 +26,40 @@ import (
 // services whose client is no dependency of fitvault. It serves cleaning up, too.
 func (s *Stack) Request(t testing.TB, method, service, path, target string, body []byte) (http.Header, []byte) {
 	t.Helper()
-	r, err := http.NewRequestWithContext(context.WithoutCancel(t.Context()), method, s.Endpoints.AWS+path, bytes.NewReader(body))
+	header, answer, err := s.request(context.WithoutCancel(t.Context()), method, service, path, target, body)
 	require.NoError(t, err)
+	return header, answer
+}
+
+func (s *Stack) request(ctx context.Context, method, service, path, target string, body []byte) (http.Header, []byte, error) {
+	r, err := http.NewRequestWithContext(ctx, method, s.Endpoints.AWS+path, bytes.NewReader(body))
+	if err != nil {
+		return nil, nil, err
+	}
 	if target != "" {
 		r.Header.Set("Content-Type", "application/x-amz-json-1.1")
 		r.Header.Set("X-Amz-Target", target)
 	}
-	operator, err := s.AWS().Credentials.Retrieve(t.Context())
-	require.NoError(t, err)
+	operator, err := s.AWS().Credentials.Retrieve(ctx)
+	if err != nil {
+		return nil, nil, err
+	}
 	digest := sha256.Sum256(body)
-	require.NoError(t, v4.NewSigner().SignHTTP(t.Context(), operator, r, hex.EncodeToString(digest[:]), service, s.Region, time.Now()))
+	if err := v4.NewSigner().SignHTTP(ctx, operator, r, hex.EncodeToString(digest[:]), service, s.Region, time.Now()); err != nil {
+		return nil, nil, err
+	}
 	client := *s.Client()
 	client.Timeout = 5 * time.Minute // a function that is invoked may take its time: the sequencer 4 minutes
 	response, err := client.Do(r)
-	require.NoError(t, err)
+	if err != nil {
+		return nil, nil, err
+	}
 	defer func() { _ = response.Body.Close() }()
 	answer, err := io.ReadAll(response.Body)
-	require.NoError(t, err)
-	require.Less(t, response.StatusCode, 300, "%s %s%s: %s", method, service, path, answer)
-	return response.Header, answer
+	if err == nil && response.StatusCode >= 300 {
+		err = fmt.Errorf("%s %s%s: status %d: %s", method, service, path, response.StatusCode, answer)
+	}
+	return response.Header, answer, err
 }
 
 // Operation is Request for the services that speak JSON by X-Amz-Target.
@@ -85,12 +101,14 @@ func (s *Stack) Buckets() *s3.Client {
 // Invoke calls a deployed function past the gateway.
 func (s *Stack) Invoke(t testing.TB, function string, e events.APIGatewayProxyRequest) Answer {
 	t.Helper()
+	begun := time.Now()
 	payload, err := json.Marshal(e)
 	require.NoError(t, err)
 	header, body := s.Request(t, http.MethodPost, "lambda", "/2015-03-31/functions/"+function+"/invocations", "", payload)
 	require.Empty(t, header.Get("X-Amz-Function-Error"), "%s failed: %s", function, body)
 	answer, err := Decode(body)
 	require.NoError(t, err, "%s", body)
+	note("invoke "+e.HTTPMethod+" "+e.Resource, answer.Status, answer.Header, begun)
 	return answer
 }
 

@@ -150,7 +150,7 @@ func (s *Stack) AWS() aws.Config {
 func (s *Stack) Client() *http.Client {
 	return &http.Client{
 		Timeout:       patience,
-		Transport:     &http.Transport{MaxIdleConnsPerHost: 64},
+		Transport:     noting{s.API, &http.Transport{MaxIdleConnsPerHost: 64}},
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}
 }

@@ -30,6 +30,9 @@ const (
 type memberships interface {
 	Read(ctx context.Context, keys access.Keys) (access.Documents, error)
 	PutMemberships(ctx context.Context, issuer, subject string, before, after access.Caller) error
+	// EndSessions ends all sessions that were begun until a time; dynamo.ErrConflict where
+	// that was said of a later time, or who it is has no document.
+	EndSessions(ctx context.Context, issuer, subject string, until time.Time) error
 }
 
 type handler struct {
@@ -51,6 +54,7 @@ func (h handler) routes() []edge.Route {
 		{Method: http.MethodPatch, Resource: "/apps/{client}", Staff: true, Scope: scopeAdmin, Action: access.AppsManage, Types: json, MaxBody: maxBody, Handle: h.change},
 		{Method: http.MethodGet, Resource: "/identities/{subject}/roles", Staff: true, Scope: scopeAdmin, Action: access.RolesManage, Query: pool, Handle: h.getRoles},
 		{Method: http.MethodPut, Resource: "/identities/{subject}/roles", Staff: true, Scope: scopeAdmin, Action: access.RolesManage, Types: json, MaxBody: maxBody, Handle: h.putRoles},
+		{Method: http.MethodDelete, Resource: "/identities/{subject}/sessions", Staff: true, Scope: scopeAdmin, Action: access.RolesManage, Handle: h.endSessions},
 	}
 }
 

@@ -11,6 +11,7 @@ import (
 	"sync"
 	"testing"
 	"testing/iotest"
+	"time"
 
 	"github.com/aws/aws-lambda-go/events"
 	"github.com/stretchr/testify/require"
@@ -74,13 +75,36 @@ func (m *memory) PutMemberships(ctx context.Context, issuer, subject string, bef
 	if !alike(held, before) {
 		return dynamo.ErrConflict
 	}
+	if after.SessionsFrom.Before(held.SessionsFrom) {
+		return dynamo.ErrConflict
+	}
+	after.User = held.User // no part of what is written
 	m.PutCaller(issuer, subject, after)
+	return nil
+}
+
+func (m *memory) EndSessions(ctx context.Context, issuer, subject string, until time.Time) error {
+	if happens := m.meanwhile; happens != nil {
+		m.meanwhile = nil
+		happens()
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	d, err := m.Read(ctx, access.Keys{Issuer: issuer, Subject: subject})
+	if err != nil {
+		return err
+	}
+	if d.Caller == nil || d.Caller.SessionsFrom.After(until) {
+		return dynamo.ErrConflict
+	}
+	d.Caller.SessionsFrom = until
+	m.PutCaller(issuer, subject, *d.Caller)
 	return nil
 }
 
 func alike(a, b access.Caller) bool {
 	p, q := a.Proposal, b.Proposal
-	return a.User == b.User && slices.Equal(a.Roles, b.Roles) && slices.Equal(a.Organisations, b.Organisations) && (p == nil) == (q == nil) &&
+	return (a.User == b.User || b.User.IsZero()) && slices.Equal(a.Roles, b.Roles) && slices.Equal(a.Organisations, b.Organisations) && (p == nil) == (q == nil) &&
 		(p == nil || p.By == q.By && p.Until.Equal(q.Until) && slices.Equal(p.Roles, q.Roles) && slices.Equal(p.Organisations, q.Organisations))
 }
 
@@ -177,7 +201,7 @@ func TestRecordedEvents(t *testing.T) {
 	recorded, err := contract.Recorded("../..", "admin", map[string]string{"token.sam": w.token("sam"), "key.staff": staffKey})
 	require.NoError(t, err)
 	for name, status := range map[string]int{"admin-post-app.json": 201, "admin-list-apps.json": 200, "admin-patch-app.json": 404,
-		"admin-get-roles.json": 200, "admin-put-roles.json": 202} {
+		"admin-get-roles.json": 200, "admin-put-roles.json": 202, "admin-delete-sessions.json": 404} {
 		answer := w.do(recorded[name])
 		require.Equal(t, status, answer.StatusCode, "%s: %s", name, answer.Body)
 		delete(recorded, name)
@@ -191,7 +215,7 @@ func TestAdministratorsOnly(t *testing.T) {
 	w := newWorld(t)
 	all := []events.APIGatewayProxyRequest{w.post(thirdParty), w.event("sam", "GET", "/apps", nil, ""), w.patch("c", `{"state": "off"}`),
 		w.event("sam", "GET", "/identities/{subject}/roles", map[string]string{"subject": "ina"}, ""),
-		w.event("sam", "PUT", "/identities/{subject}/roles", map[string]string{"subject": "ina"}, `{}`)}
+		w.event("sam", "PUT", "/identities/{subject}/roles", map[string]string{"subject": "ina"}, `{}`), w.ends("ina")}
 	for _, e := range all {
 		for _, role := range slices.DeleteFunc(slices.Clone(access.Roles), func(r access.Role) bool { return r == access.Administrator }) {
 			w.Accounts.PutCaller(edgetest.StaffIssuer, "sam", access.Caller{Roles: []access.Role{role}})

@@ -24,6 +24,7 @@ type roles struct {
 	Roles         []access.Role `json:"roles"`
 	Organisations []string      `json:"organisations"`
 	Proposed      *proposed     `json:"proposed,omitempty"`
+	Version       string        `json:"version"`
 }
 
 // proposed does not say who asked: who decides looks at what is asked for.
@@ -35,7 +36,8 @@ type proposed struct {
 }
 
 func (h handler) shown(subject, pool string, held access.Caller, asks access.Principal) roles {
-	out := roles{Subject: subject, Pool: pool, Roles: append([]access.Role{}, held.Roles...), Organisations: append([]string{}, held.Organisations...)}
+	out := roles{Subject: subject, Pool: pool, Roles: append([]access.Role{}, held.Roles...), Organisations: append([]string{}, held.Organisations...),
+		Version: held.Version(h.now())}
 	if p := held.Proposed(h.now()); p != nil {
 		out.Proposed = &proposed{Roles: append([]access.Role{}, p.Roles...), Organisations: append([]string{}, p.Organisations...),
 			Until: p.Until.Format(time.RFC3339), Yours: p.By == access.IdentityKey(asks.Issuer, asks.Subject)}
@@ -73,16 +75,19 @@ func (h handler) getRoles(w http.ResponseWriter, r *http.Request, c *edge.Call) 
 // putRoles replaces what an identity has. What is taken away goes from that identity's
 // next request on: nothing that decides is cached. What would let in holds when a second
 // administrator asks for the same; till then the answer is 202, and it opens nothing.
+// Who has looked at something else is told so: what he sends says all that is to be, and
+// would take back what he has not seen.
 func (h handler) putRoles(w http.ResponseWriter, r *http.Request, c *edge.Call) error {
 	var in struct {
 		Pool          string         `json:"pool"`
 		Roles         *[]access.Role `json:"roles"`
 		Organisations *[]string      `json:"organisations"`
+		Version       *string        `json:"version"`
 	}
 	if err := edge.DecodeJSON(c.Body(), &in); err != nil {
 		return err
 	}
-	if in.Roles == nil || in.Organisations == nil {
+	if in.Roles == nil || in.Organisations == nil || in.Version == nil {
 		return fault.New(fault.Invalid, "body does not have the members asked for")
 	}
 	subject, wanted, organisations := c.Param("subject"), distinct(*in.Roles), distinct(*in.Organisations)
@@ -115,6 +120,9 @@ func (h handler) putRoles(w http.ResponseWriter, r *http.Request, c *edge.Call) 
 		return fault.New(fault.NotFound, "nobody with an account, or not of the staff")
 	}
 	now := h.now()
+	if *in.Version != before.Version(now) {
+		return fault.New(fault.Conflict, "the identity is not as it was seen")
+	}
 	after, confirmed := before.Change(wanted, organisations, access.IdentityKey(c.Principal.Issuer, c.Principal.Subject), now)
 	event := auditlog.Event{About: access.IdentityKey(issuer, subject), Changes: append([]string{"pool=" + in.Pool}, changes("", after.Roles, after.Organisations)...)}
 	if p := after.Proposal; p != nil {
@@ -141,6 +149,28 @@ func (h handler) putRoles(w http.ResponseWriter, r *http.Request, c *edge.Call) 
 		status = http.StatusAccepted
 	}
 	return edge.WriteJSON(w, status, h.shown(subject, in.Pool, after, c.Principal))
+}
+
+// endSessions ends all sessions of a member of the staff, from his next request on: a
+// lost laptop, or somebody who leaves. His roles stay; he can sign in again.
+func (h handler) endSessions(w http.ResponseWriter, r *http.Request, c *edge.Call) error {
+	subject := c.Param("subject")
+	if err := c.Audit(r.Context(), auditlog.Event{About: access.IdentityKey(h.staff, subject), Changes: []string{"pool=staff", "sessions=ended"}}); err != nil {
+		return err
+	}
+	found, err := h.memberships.Read(r.Context(), access.Keys{Issuer: h.staff, Subject: subject})
+	if err != nil {
+		return err
+	}
+	if found.Caller == nil {
+		return fault.New(fault.NotFound, "nothing was said of this identity")
+	}
+	// A conflict is that somebody else has ended more: these too.
+	if err := h.memberships.EndSessions(r.Context(), h.staff, subject, h.now().UTC().Truncate(time.Second)); err != nil && !errors.Is(err, dynamo.ErrConflict) {
+		return err
+	}
+	w.WriteHeader(http.StatusNoContent)
+	return nil
 }
 
 // changes is roles and organisations in the words of an audit event.

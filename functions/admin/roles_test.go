@@ -1,8 +1,10 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
+	"strings"
 	"testing"
 	"time"
 
@@ -28,7 +30,22 @@ func (w *world) put(subject, body string) events.APIGatewayProxyRequest {
 	return w.putBy("sam", subject, body)
 }
 
+// putBy says of what is there now.
 func (w *world) putBy(administrator, subject, body string) events.APIGatewayProxyRequest {
+	var in struct{ Pool string }
+	_ = json.Unmarshal([]byte(body), &in) // a test's own, also what is no JSON
+	var held access.Caller
+	if d, err := w.Accounts.Read(context.Background(), access.Keys{Issuer: map[string]string{"people": edgetest.Issuer, "staff": edgetest.StaffIssuer}[in.Pool], Subject: subject}); err == nil && d.Caller != nil {
+		held = *d.Caller
+	}
+	return w.putOf(administrator, subject, body, held.Version(w.Time))
+}
+
+// putOf says of which version.
+func (w *world) putOf(administrator, subject, body, version string) events.APIGatewayProxyRequest {
+	if len(body) > 2 {
+		body = strings.TrimSuffix(body, "}") + `, "version": "` + version + `"}`
+	}
 	return w.event(administrator, "PUT", rolesResource, map[string]string{"subject": subject}, body)
 }
 
@@ -42,7 +59,17 @@ func (w *world) answered(t *testing.T, status int, e events.APIGatewayProxyReque
 	answer := w.do(e)
 	require.Equal(t, status, answer.StatusCode, answer.Body)
 	require.NoError(t, json.Unmarshal([]byte(answer.Body), &r))
+	require.Regexp(t, `^[A-Za-z0-9_-]{43}$`, r.Version)
+	r.Version = ""
 	return r
+}
+
+// version is the one that is shown.
+func (w *world) version(t *testing.T, subject, pool string) string {
+	t.Helper()
+	var r roles
+	require.NoError(t, json.Unmarshal([]byte(w.do(w.get(subject, pool)).Body), &r))
+	return r.Version
 }
 
 // both is what holds once Sam has asked for something, and Sue for the same.
@@ -60,9 +87,9 @@ func (w *world) changes() []string {
 
 func TestRolesOfStaff(t *testing.T) {
 	w := newWorld(t)
-	none := roles{"ina", "staff", []access.Role{}, []string{}, nil}
+	none := roles{"ina", "staff", []access.Role{}, []string{}, nil, ""}
 	require.Equal(t, none, w.roles(t, w.get("ina", "staff")))
-	want := roles{"ina", "staff", []access.Role{access.Analyst, access.Maker}, []string{"acme"}, nil}
+	want := roles{"ina", "staff", []access.Role{access.Analyst, access.Maker}, []string{"acme"}, nil, ""}
 	require.Equal(t, want, w.both(t, "ina", `{"pool": "staff", "roles": ["maker", "analyst", "maker"], "organisations": ["acme"]}`))
 	require.Equal(t, want, w.roles(t, w.get("ina", "staff")))
 	e := w.Audit.Events()
@@ -79,12 +106,15 @@ func TestRolesOfStaff(t *testing.T) {
 	require.Equal(t, none, w.roles(t, w.put("ina", `{"pool": "staff", "roles": [], "organisations": []}`)))
 
 	t.Run("it holds from the next request", func(t *testing.T) {
-		list := w.event("ina", "GET", "/apps", nil, "")
+		w.Time = w.Time.Add(time.Second) // she has lost roles before
+		list := w.later(t, "ina")
 		w.refused(t, list, fault.Forbidden)
 		w.both(t, "ina", `{"pool": "staff", "roles": ["administrator"], "organisations": []}`)
 		require.Equal(t, 200, w.do(list).StatusCode)
 		w.answered(t, 202, w.put("ina", `{"pool": "staff", "roles": ["analyst"], "organisations": []}`))
-		w.refused(t, list, fault.Forbidden)
+		w.refused(t, list, fault.Unauthenticated)
+		w.Time = w.Time.Add(time.Second)
+		w.refused(t, w.later(t, "ina"), fault.Forbidden)
 	})
 	t.Run("a maker's namespace is given by one", func(t *testing.T) {
 		require.Equal(t, []string{"acme"}, w.roles(t, w.put("max", `{"pool": "staff", "roles": [], "organisations": ["acme"]}`)).Organisations)
@@ -95,7 +125,7 @@ const clinic = `{"pool": "people", "roles": [], "organisations": ["clinic"]}`
 
 // TestFourEyes: nobody alone lets anybody in, himself least of all.
 func TestFourEyes(t *testing.T) {
-	nothing := roles{"ada", "people", []access.Role{}, []string{}, nil}
+	nothing := roles{"ada", "people", []access.Role{}, []string{}, nil, ""}
 	in := nothing
 	in.Organisations = []string{"clinic"}
 	waits := func(until string, yours bool) roles {
@@ -140,7 +170,7 @@ func TestFourEyes(t *testing.T) {
 		w := newWorld(t)
 		w.answered(t, 202, w.put("ada", clinic))
 		w.roles(t, w.put("sue", `{"pool": "staff", "roles": [], "organisations": []}`))
-		w.refused(t, w.putBy("sue", "ada", clinic), fault.Forbidden)
+		w.refused(t, w.putBy("sue", "ada", clinic), fault.Unauthenticated)
 		require.Empty(t, w.roles(t, w.get("ada", "people")).Organisations)
 	})
 	t.Run("a week later it is forgotten", func(t *testing.T) {
@@ -230,6 +260,116 @@ func TestRolesChangeMeanwhile(t *testing.T) {
 	})
 }
 
+// TestRolesNotAsSeen: of two administrators who look at the same, the later one does not
+// take back what the first one has done, and is told so.
+func TestRolesNotAsSeen(t *testing.T) {
+	w := newWorld(t)
+	w.both(t, "ada", clinic)
+	seen := w.version(t, "ada", "people")
+	const both = `{"pool": "people", "roles": [], "organisations": ["clinic", "team"]}`
+	w.answered(t, 202, w.putOf("sue", "ada", both, seen))
+	proposed := w.version(t, "ada", "people")
+	require.NotEqual(t, seen, proposed)
+	w.refused(t, w.putOf("sam", "ada", clinic, seen), fault.Conflict) // would drop the proposal, unseen
+	w.refused(t, w.putOf("sam", "ada", both, seen), fault.Conflict)   // would confirm it, unseen
+	require.Equal(t, proposed, w.version(t, "ada", "people"))
+	require.Equal(t, []string{"clinic", "team"}, w.roles(t, w.putOf("sam", "ada", both, proposed)).Organisations)
+	for _, old := range []string{seen, proposed, "", "x"} {
+		w.refused(t, w.putOf("sam", "ada", clinic, old), fault.Conflict)
+	}
+	t.Run("a proposal that is over is not there", func(t *testing.T) {
+		w := newWorld(t)
+		seen := w.version(t, "ada", "people")
+		w.answered(t, 202, w.put("ada", clinic))
+		w.Time = w.Time.Add(access.ProposalLasts)
+		require.Equal(t, seen, w.version(t, "ada", "people"))
+	})
+}
+
+func (w *world) ends(subject string) events.APIGatewayProxyRequest {
+	return w.event("sam", "DELETE", "/identities/{subject}/sessions", map[string]string{"subject": subject}, "")
+}
+
+// later signs somebody in a while later.
+func (w *world) later(t *testing.T, subject string) events.APIGatewayProxyRequest {
+	t.Helper()
+	claims := w.StaffClaims(subject)
+	claims["client_id"], claims["scope"], claims["auth_time"], claims["origin_jti"] = staffClient, scopeAdmin, w.Time.Unix(), "later-session-of-"+subject
+	e := w.event(subject, "GET", "/apps", nil, "")
+	edgetest.SetHeader(&e, "Authorization", "Bearer "+edgetest.SignStaff(claims))
+	return e
+}
+
+// TestSessionsOfStaff: they end at the next request, whether or not they have been used,
+// and a new sign-in is good.
+func TestSessionsOfStaff(t *testing.T) {
+	w := newWorld(t)
+	list := w.event("sue", "GET", "/apps", nil, "")
+	require.Equal(t, 200, w.do(list).StatusCode)
+	answer := w.do(w.ends("sue"))
+	require.Equal(t, 204, answer.StatusCode, answer.Body)
+	e := w.Audit.Events()
+	require.Equal(t, []string{"pool=staff", "sessions=ended"}, e[len(e)-1].Changes)
+	require.Equal(t, access.IdentityKey(edgetest.StaffIssuer, "sue"), e[len(e)-1].About)
+	w.refused(t, list, fault.Unauthenticated)
+	w.refused(t, w.later(t, "sue"), fault.Unauthenticated) // of the same second: nobody knows which was first
+	w.Time = w.Time.Add(time.Second)
+	w.refused(t, list, fault.Unauthenticated)
+	again := w.later(t, "sue")
+	require.Equal(t, 200, w.do(again).StatusCode)
+	require.Equal(t, 200, w.do(w.event("sam", "GET", "/apps", nil, "")).StatusCode, "others stay")
+
+	t.Run("one's own", func(t *testing.T) {
+		mine := w.ends("sam")
+		require.Equal(t, 204, w.do(mine).StatusCode)
+		w.refused(t, mine, fault.Unauthenticated)
+	})
+	t.Run("who loses a role loses his sessions, also if he has it again", func(t *testing.T) {
+		w := newWorld(t)
+		list := w.event("sue", "GET", "/apps", nil, "")
+		require.Equal(t, 200, w.do(list).StatusCode)
+		w.roles(t, w.put("sue", `{"pool": "staff", "roles": [], "organisations": []}`))
+		w.refused(t, list, fault.Unauthenticated)
+		w.Accounts.PutCaller(edgetest.StaffIssuer, "tom", access.Caller{Roles: []access.Role{access.Administrator}})
+		back := `{"pool": "staff", "roles": ["administrator"], "organisations": []}`
+		w.answered(t, 202, w.put("sue", back))
+		w.roles(t, w.putBy("tom", "sue", back))
+		w.refused(t, list, fault.Unauthenticated)
+		w.Time = w.Time.Add(time.Second)
+		require.Equal(t, 200, w.do(w.later(t, "sue")).StatusCode)
+	})
+	t.Run("who gets one more keeps them", func(t *testing.T) {
+		w := newWorld(t)
+		w.Accounts.PutCaller(edgetest.StaffIssuer, "tom", access.Caller{Roles: []access.Role{access.Administrator}})
+		list := w.event("sue", "GET", "/apps", nil, "")
+		more := `{"pool": "staff", "roles": ["administrator", "maker"], "organisations": ["acme"]}`
+		w.answered(t, 202, w.put("sue", more))
+		w.roles(t, w.putBy("tom", "sue", more))
+		require.Equal(t, 200, w.do(list).StatusCode)
+	})
+	t.Run("people end theirs themselves", func(t *testing.T) {
+		w := newWorld(t)
+		w.refused(t, w.ends("ada"), fault.NotFound)
+		w.refused(t, w.ends("nobody"), fault.NotFound)
+	})
+	t.Run("failures", func(t *testing.T) {
+		w := newWorld(t)
+		w.people.err = fault.New(fault.Unavailable, "down")
+		w.refused(t, w.ends("sue"), fault.Unavailable)
+		w.people.err = nil
+		w.people.meanwhile = func() { w.people.err = fault.New(fault.Unavailable, "down") }
+		w.refused(t, w.ends("sue"), fault.Unavailable)
+		w.people.err = nil
+		w.people.meanwhile = func() {
+			c := access.Caller{Roles: []access.Role{access.Administrator}, SessionsFrom: w.Time.Add(time.Minute)}
+			w.Accounts.PutCaller(edgetest.StaffIssuer, "sue", c)
+		}
+		require.Equal(t, 204, w.do(w.ends("sue")).StatusCode, "somebody else has ended more")
+		w.Audit.Fail(errors.New("down"))
+		w.refused(t, w.ends("sue"), fault.Unavailable)
+	})
+}
+
 func TestMembershipsContract(t *testing.T) {
 	w := newWorld(t)
 	edgetest.Memberships(t, &w.people, dynamo.ErrConflict, func(_ *testing.T, issuer, subject string, c access.Caller) { w.Accounts.PutCaller(issuer, subject, c) })
@@ -244,7 +384,7 @@ func TestNobodyChangesHisOwn(t *testing.T) {
 
 func TestOrganisationsOfPeople(t *testing.T) {
 	w := newWorld(t)
-	want := roles{"ada", "people", []access.Role{}, []string{"clinic"}, nil}
+	want := roles{"ada", "people", []access.Role{}, []string{"clinic"}, nil, ""}
 	require.Equal(t, want, w.both(t, "ada", clinic))
 	require.Equal(t, want, w.roles(t, w.get("ada", "people")))
 	answer := w.do(w.get("ada", "people"))
@@ -271,6 +411,7 @@ func TestWhatAreNoRoles(t *testing.T) {
 		w.refused(t, w.put("ina", body), fault.Invalid, items...)
 	}
 	w.refused(t, w.put("ina", `{`), fault.BadRequest)
+	w.refused(t, w.event("sam", "PUT", rolesResource, map[string]string{"subject": "ina"}, `{"pool": "staff", "roles": [], "organisations": []}`), fault.Invalid)
 }
 
 func TestRolesFail(t *testing.T) {

@@ -202,15 +202,21 @@ func (h handler) include(ctx context.Context, tree tlog.Tree, index, size int64)
 	return inclusion{index, size, texts(leaf)[0], texts(proof)}, nil
 }
 
+// asked is how a question for a proof begins: two numbers of its query, its event, and
+// the newest tree.
+func (h handler) asked(ctx context.Context, c *edge.Call, first, second string) (a, b int64, tree tlog.Tree, err error) {
+	if a, b, err = numbers(c.Query(), first, second); err != nil {
+		return 0, 0, tree, err
+	}
+	if err := c.Audit(ctx, auditlog.Event{}); err != nil {
+		return 0, 0, tree, err
+	}
+	_, tree, err = h.newest(ctx)
+	return a, b, tree, err
+}
+
 func (h handler) getInclusion(w http.ResponseWriter, r *http.Request, c *edge.Call) error {
-	index, size, err := numbers(c.Query(), "index", "size")
-	if err != nil {
-		return err
-	}
-	if err := c.Audit(r.Context(), auditlog.Event{}); err != nil {
-		return err
-	}
-	_, tree, err := h.newest(r.Context())
+	index, size, tree, err := h.asked(r.Context(), c, "index", "size")
 	if err != nil {
 		return err
 	}
@@ -225,14 +231,7 @@ func (h handler) getInclusion(w http.ResponseWriter, r *http.Request, c *edge.Ca
 }
 
 func (h handler) getConsistency(w http.ResponseWriter, r *http.Request, c *edge.Call) error {
-	from, to, err := numbers(c.Query(), "from", "to")
-	if err != nil {
-		return err
-	}
-	if err := c.Audit(r.Context(), auditlog.Event{}); err != nil {
-		return err
-	}
-	_, tree, err := h.newest(r.Context())
+	from, to, tree, err := h.asked(r.Context(), c, "from", "to")
 	if err != nil {
 		return err
 	}

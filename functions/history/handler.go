@@ -55,20 +55,11 @@ type filter struct {
 	from, to days.Day              // from ≤ day < to
 }
 
-// counted is the types that may be asked for.
-var counted = func() map[reading.Type]bool {
-	types := map[reading.Type]bool{days.Trackpoint: true}
-	for _, s := range openmhealth.Served {
-		types[s.Type] = true
-	}
-	return types
-}()
-
 func newFilter(q url.Values) (filter, error) {
 	f := filter{types: map[reading.Type]bool{}}
 	for _, s := range q["type"] {
 		t, err := reading.ParseType(s)
-		if err != nil || !counted[t] {
+		if err != nil || t != days.Trackpoint && !openmhealth.Serves(t) {
 			return filter{}, fault.New(fault.BadRequest, "type is not a counted namespace:name")
 		}
 		f.types[t] = true

@@ -319,7 +319,7 @@ func TestWhatIsDown(t *testing.T) {
 			w.put(t, w.Ada, "2026-05-04", rates(t, "2026-05-04T10:00:00Z", "60"))
 			fail(w)
 			answer := w.refused(t, w.get(query...), fault.Unavailable)
-			require.Equal(t, "5", http.Header(answer.MultiValueHeaders).Get("Retry-After"))
+			require.Regexp(t, `^[2-9]$`, http.Header(answer.MultiValueHeaders).Get("Retry-After"))
 		})
 	}
 	t.Run("more parts than can be opened", func(t *testing.T) {

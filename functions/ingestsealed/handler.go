@@ -50,10 +50,10 @@ func (h handler) postRecording(w http.ResponseWriter, r *http.Request, c *edge.C
 }
 
 // request is what the call asks of intake, with the body that was sealed in its own.
-func (h handler) request(r *http.Request, c *edge.Call, what string, types []string) (intake.Request, error) {
+func (h handler) request(r *http.Request, c *edge.Call, what string, types []string) (uploads.Upload, error) {
 	request, err := uploads.Request(r, c, what == ofRecordings)
 	if err != nil {
-		return intake.Request{}, err
+		return uploads.Upload{}, err
 	}
 	request.Sealed = true
 	request.Body, request.MediaType, err = h.opener.Open(r.Context(), request.Body, sealedupload.Binding{

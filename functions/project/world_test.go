@@ -320,11 +320,8 @@ func run(start, end string) string {
 
 // seal puts a block into the table that intake did not make.
 func (w *world) seal(t testing.TB, day, id string, plaintext []byte) {
-	sealer, err := w.keys.Ring(t, w.Now).Sealer(t.Context(), w.Ada.String(), "key-of-ada")
-	require.NoError(t, err)
-	sealed, err := sealer.Seal(intake.BlockPlace(deployment, w.Ada.String(), day, id), plaintext)
-	require.NoError(t, err)
-	w.blocks.Put(w.Ada.String(), intake.BlockItem(day, id), sealed)
+	owner := w.Ada.String()
+	w.blocks.Put(owner, intake.BlockItem(day, id), w.keys.Seal(t, w.Now, owner, "key-of-ada", intake.BlockPlace(deployment, owner, day, id), plaintext))
 }
 
 // blockOf is a block's plaintext.

@@ -48,20 +48,11 @@ type filter struct {
 // forever is after the start of every reading; the zero time is before none.
 var forever = time.Date(10_000, 1, 1, 0, 0, 0, 0, time.UTC)
 
-// served is the types that may be asked for, whatever their version.
-var served = func() map[reading.Type]bool {
-	types := map[reading.Type]bool{}
-	for _, s := range openmhealth.Served {
-		types[s.Type] = true
-	}
-	return types
-}()
-
 func newFilter(q url.Values) (filter, error) {
 	f := filter{types: map[reading.Type]bool{}, to: forever}
 	for _, s := range q["type"] {
 		t, err := reading.ParseType(s)
-		if err != nil || !served[t] {
+		if err != nil || !openmhealth.Serves(t) {
 			return filter{}, fault.New(fault.BadRequest, "type is not a served namespace:name")
 		}
 		f.types[t] = true

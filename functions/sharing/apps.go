@@ -91,6 +91,9 @@ func (h handler) putApp(w http.ResponseWriter, r *http.Request, c *edge.Call) er
 	if p.Read && !slices.Contains(found.Scopes, scopeRead) || p.Write && !slices.Contains(found.Scopes, scopeWrite) {
 		return wrong("/access", "within-registration")
 	}
+	if c.Owner.TypesInAll()-len(c.Owner.Apps[client].Types)+len(p.Types) > access.MaxTypesInAll {
+		return fault.New(fault.Conflict, "the account's grants and apps name as many types as they may")
+	}
 	if err := c.Audit(r.Context(), auditlog.Event{Sharing: &auditlog.Sharing{App: client, Permit: p.Summary()}}); err != nil {
 		return err
 	}

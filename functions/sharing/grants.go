@@ -62,12 +62,18 @@ func (h handler) postGrant(w http.ResponseWriter, r *http.Request, c *edge.Call)
 		return err
 	}
 	// What is over makes room only where room is wanted: until then its owner sees it.
+	types := c.Owner.TypesInAll() + len(p.Types)
+	full := len(c.Owner.Grants) >= access.MaxGrants || types > access.MaxTypesInAll
 	for old, held := range c.Owner.Grants {
-		if len(c.Owner.Grants) >= access.MaxGrants && over(held, now) {
+		if full && over(held, now) {
+			types -= len(held.Types)
 			if err := h.store.RemoveGrant(r.Context(), c.Owner.User, old); err != nil && err != sharing.ErrNone { //nolint:errorlint // the store's own word
 				return stored(err, sharing.ErrNone, fault.Conflict)
 			}
 		}
+	}
+	if types > access.MaxTypesInAll {
+		return fault.New(fault.Conflict, "the account's grants and apps name as many types as they may")
 	}
 	err = h.store.AddGrant(r.Context(), id, g, code.Selector(),
 		sharing.Invitation{Owner: c.Owner.User, Grant: id, Verifier: code.Hash(), Expires: g.Invitation})
@@ -152,7 +158,7 @@ func (h handler) accept(w http.ResponseWriter, r *http.Request, c *edge.Call) er
 		Sharing: &auditlog.Sharing{Grant: invitation.Grant, Grantee: to, Permit: g.Summary()}}); err != nil {
 		return err
 	}
-	switch err := h.store.Accept(ctx, code.Selector(), invitation, to, now); err { //nolint:errorlint // the store's own word
+	switch err := h.store.Accept(ctx, code.Selector(), invitation, to, g.Until, now); err { //nolint:errorlint // the store's own word
 	case nil:
 	case sharing.ErrNone:
 		return h.refuse(c, r)
@@ -205,7 +211,7 @@ func (h handler) getShared(w http.ResponseWriter, r *http.Request, c *edge.Call)
 	var entries []entry
 	var ids []access.UserID
 	for _, to := range names {
-		some, err := h.store.SharedWith(ctx, to, sharing.MaxShared-len(entries))
+		some, err := h.store.SharedWith(ctx, to, sharing.MaxShared-len(entries), now)
 		if err != nil {
 			return stored(err, sharing.ErrNone, fault.Unavailable)
 		}

@@ -15,6 +15,7 @@ import (
 	"fitvault/shared/auditlog"
 	"fitvault/shared/edge/edgetest"
 	"fitvault/shared/fault"
+	"fitvault/shared/openmhealth"
 	"fitvault/shared/reading"
 	"fitvault/shared/sharing"
 )
@@ -270,6 +271,39 @@ func TestRoomForGrants(t *testing.T) {
 	w.later(sharing.InvitationLife)
 	w.invite(t)
 	require.Len(t, w.store.Owner(w.Ada).Grants, 1, "what is over has made room")
+}
+
+// TestRoomForTypes: an owner's document stays small, by what all permits name together.
+func TestRoomForTypes(t *testing.T) {
+	w := newWorld(t)
+	var names []string
+	for _, s := range openmhealth.Served {
+		if name := s.Type.String(); !slices.Contains(names, name) {
+			names = append(names, name)
+		}
+	}
+	all := strings.Replace(steps, `["omh:step-count"]`, `["`+strings.Join(names, `", "`)+`"]`, 1)
+	give := func() events.APIGatewayProxyRequest { return w.call("ada", http.MethodPost, grants, all) }
+	for range access.MaxTypesInAll / len(names) {
+		w.said(t, give(), 201, &grant{})
+	}
+	w.refused(t, give(), fault.Conflict)
+	for w.store.Owner(w.Ada).TypesInAll() < access.MaxTypesInAll {
+		w.invite(t)
+	}
+	let := func() events.APIGatewayProxyRequest {
+		return w.call("ada", http.MethodPut, oneApp, steps, "client", partner)
+	}
+	w.refused(t, let(), fault.Conflict)
+	for id := range w.store.Owner(w.Ada).Grants {
+		w.said(t, w.call("ada", http.MethodDelete, oneGrant, "", "id", id), 204, nil)
+		break
+	}
+	w.said(t, let(), 200, &app{})
+	w.said(t, let(), 200, &app{}) // what it had makes room for what it has
+	w.later(sharing.InvitationLife)
+	w.said(t, give(), 201, &grant{}) // what is over has made room
+	require.Len(t, w.store.Owner(w.Ada).Grants, 1)
 }
 
 func TestPermitRefusals(t *testing.T) {

@@ -156,7 +156,7 @@ func parseTypes(in []string, pointer string) (all []reading.Type, err error) {
 }
 
 func known(t reading.Type) bool {
-	return t == access.Recording || slices.ContainsFunc(openmhealth.Served, func(s openmhealth.Schema) bool { return s.Type == t })
+	return t == access.Recording || openmhealth.Serves(t)
 }
 
 // list is the form of every list: each is bounded by what an account may have.

@@ -32,7 +32,8 @@ type Routes map[string]Route
 // Template is template.yaml as far as tests read it. CloudFormation's short
 // tags (!Ref X, !GetAtt X.Arn) come as their plain arguments.
 type Template struct {
-	Resources map[string]Resource `yaml:"Resources"`
+	Parameters map[string]any      `yaml:"Parameters"`
+	Resources  map[string]Resource `yaml:"Resources"`
 }
 
 // Resource is one resource.

@@ -54,6 +54,10 @@ def parameters(layout: Layout, made: dict[str, Pool]) -> dict[str, str]:
         "DeviceLimit": "100000",
         "AddressLimit": "100000",
         "SentinelFactor": "20",
+        # A machine of few processors: more at once would only be slower.
+        "Concurrency": "reserved",
+        "IntakeConcurrency": str(16 * services.PROCESSORS),
+        "ReadConcurrency": str(16 * services.PROCESSORS),
         "DatabaseHost": HOST,
         "DatabasePort": str(layout.pg_port),
         "DatabaseName": postgres.DATABASE,
@@ -118,7 +122,9 @@ def deploy(layout: Layout, made: dict[str, Pool], force: bool) -> dict[str, str]
             raise Trouble(f"sam deploy failed:\n{failed}\n{_reasons(layout)}  When it is mended: make up")
     outputs = apps.outputs(Local(layout), STACK)
     with step("keykeeper makes the service keys"):
-        _keep_keys(layout, outputs)
+        _run_once(layout, outputs["KeykeeperFunction"], "{}", "nothing can be sealed")
+    with step("sequencer begins the audit log"):
+        _run_once(layout, outputs["SequencerFunction"], '{"task":"take"}', "no access log can be read")
     _check_closed(layout, outputs["ApiId"])
     identity = services.localstack_identity(layout)
     state.write(layout, deployed=want, parameters=json.dumps(given), localstack=identity)
@@ -194,11 +200,12 @@ def _sam(layout: Layout, arguments: list[Any], give_up: Callable[[], bool] = lam
     return "".join(f"    {line}\n" for line in log.read_text(errors="replace").splitlines()[-25:])
 
 
-def _keep_keys(layout: Layout, outputs: dict[str, str]) -> None:
-    answer = Local(layout).client("lambda").invoke(FunctionName=outputs["KeykeeperFunction"], Payload=b"{}")
+def _run_once(layout: Layout, function: str, task: str, why: str) -> None:
+    """Runs a scheduled function now: others need what it makes before its schedule would come."""
+    answer = Local(layout).client("lambda").invoke(FunctionName=function, Payload=task)
     if "FunctionError" in answer:
         text = answer["Payload"].read().decode(errors="replace")
-        raise Trouble(f"keykeeper failed, and without its keys nothing can be sealed: {text}")
+        raise Trouble(f"{function} failed, and so {why}: {text}")
 
 
 def _check_closed(layout: Layout, api: str) -> None:

@@ -2,6 +2,7 @@
 
 import base64
 import hashlib
+import time
 from typing import Any
 
 from launcher.progress import Trouble
@@ -24,7 +25,9 @@ def identity_key(issuer: str, subject: str) -> str:
 
 
 def set_role(session: Any, stack: dict[str, str], subject: str, role: str, remove: bool = False) -> None:
-    """Adds a role to the caller's document of a member of the staff, or takes it away. `stack` is the stack's outputs.
+    """Adds a role to the caller's document of a member of the staff, or takes it away, and his sessions with it.
+
+    `stack` is the stack's outputs.
 
     One conditional write: two operators at once cannot make an auditor of an administrator.
     """
@@ -32,6 +35,8 @@ def set_role(session: Any, stack: dict[str, str], subject: str, role: str, remov
         raise Trouble(f"ROLE must be one of {', '.join(ROLES)}.")
     database = session.client("dynamodb")
     values: dict[str, Any] = {":role": {"SS": [role]}}
+    if remove:
+        values[":now"] = {"N": str(int(time.time()))}
     apart = () if remove else APART.get(role, ())
     for i, other in enumerate(apart):
         values[f":other{i}"] = {"S": other}
@@ -40,7 +45,7 @@ def set_role(session: Any, stack: dict[str, str], subject: str, role: str, remov
         database.update_item(
             TableName=stack["AccountsTable"],
             Key={"id": {"S": identity_key(stack["StaffTokenIssuer"], subject)}, "document": {"S": "caller"}},
-            UpdateExpression=f"{'DELETE' if remove else 'ADD'} #roles :role",
+            UpdateExpression="DELETE #roles :role SET sessions_from = :now" if remove else "ADD #roles :role",
             ExpressionAttributeNames={"#roles": "roles"},
             ExpressionAttributeValues=values,
             **({"ConditionExpression": condition} if condition else {}),

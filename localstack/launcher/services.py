@@ -1,6 +1,7 @@
 """Starts and stops LocalStack, MiniStack and PostgreSQL."""
 
 import http.client
+import os
 import shutil
 import signal
 import subprocess
@@ -16,6 +17,7 @@ from launcher.progress import Trouble, step
 
 POOLS = HERE / "pools"
 PLUGINS = {"dynamodb", "ed25519", "executor", "frontdoor", "loopback", "repairs", "responses"}
+PROCESSORS = os.cpu_count() or 1
 START_S = 60.0
 DOWN_S = 20.0  # MiniStack writes its state while it ends, PostgreSQL what it holds in memory
 
@@ -94,6 +96,7 @@ def _localstack(layout: Layout) -> Service:
         "FITVAULT_DYNAMODB": str(layout.ddb),
         "FITVAULT_JAVA": shutil.which("java") or "java",
         "FITVAULT_PLUGINS": str(plugins_file(layout)),
+        "GATEWAY_CONCURRENCY": str(32 * PROCESSORS),
         "GATEWAY_LISTEN": listen,
         "HOME": str(temporary),
         "LAMBDA_LOG_DIR": str(_folder(layout.logs / "functions")),

@@ -16,6 +16,7 @@ DIFFERENT = {
     "localstack": {
         "FITVAULT_DYNAMODB": "image",
         "FITVAULT_PLUGINS": "/fitvault/run/plugins",
+        "GATEWAY_CONCURRENCY": "64",
         "GATEWAY_LISTEN": "0.0.0.0:24566",
         "LAMBDA_LOG_DIR": "/fitvault/run",
         "PYTHONPATH": "/fitvault/plugins",

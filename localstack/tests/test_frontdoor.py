@@ -1,12 +1,14 @@
 """Throttles, sizes and gateway responses, without LocalStack."""
 
 import json
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, date, datetime
 from typing import Any
 
 import pytest
 
-from fitvault_local import limits, payload, rendering
+from fitvault_local import admission, limits, payload, rendering
 
 
 def test_a_bucket_gives_its_burst_and_gains_its_rate() -> None:
@@ -101,3 +103,39 @@ def test_gateway_responses_are_read_from_the_definition() -> None:
     assert found["THROTTLED"]["statusCode"] == "429"
     assert "statusCode" not in found["DEFAULT_4XX"]
     assert rendering.from_definition({}) == {}
+
+
+def test_who_finds_no_room_is_refused_at_once_and_only_at_the_api() -> None:
+    inside, began, over = [], threading.Semaphore(0), threading.Event()
+
+    def application(inner: Any, environ: dict[str, Any], start_response: Any) -> list[bytes]:
+        inside.append(environ["PATH_INFO"])
+        began.release()
+        over.wait(5)
+        return [b"done"]
+
+    said: list[tuple[str, dict[str, str]]] = []
+    refuse = lambda api, stage: (f"{api} {stage}", {"Retry-After": "1"})  # noqa: E731
+    guarded = admission.Admission(2).guard(application, refuse)
+    call = lambda path: guarded(None, {"PATH_INFO": path}, lambda status, h: said.append((status, dict(h))))  # noqa: E731
+    api = "/_aws/execute-api/abc/v1/users/me/readings"
+    with ThreadPoolExecutor() as pool:
+        calls = [pool.submit(call, path) for path in (api, api, "/_aws/lambda", "/")]
+        for _ in calls:
+            assert began.acquire(timeout=5)
+        assert call(api) == [b"abc v1"]
+        assert said == [("429 Too Many Requests", {"Retry-After": "1", "Content-Length": "6"})]
+        over.set()
+        assert [c.result() for c in calls] == [[b"done"]] * 4
+    assert call(api) == [b"done"]
+    assert len(inside) == 5
+
+
+def test_a_request_that_fails_makes_room_again() -> None:
+    def application(*_: Any) -> list[bytes]:
+        raise ZeroDivisionError
+
+    guarded = admission.Admission(1).guard(application, lambda *_: ("", {}))
+    for _ in range(2):
+        with pytest.raises(ZeroDivisionError):
+            guarded(None, {"PATH_INFO": "/_aws/execute-api/abc/v1/"}, None)

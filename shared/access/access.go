@@ -16,6 +16,7 @@ import (
 	publicast "github.com/cedar-policy/cedar-go/ast"
 	"github.com/cedar-policy/cedar-go/x/exp/ast"
 
+	"fitvault/shared/consent"
 	"fitvault/shared/fault"
 	"fitvault/shared/reading"
 	"fitvault/shared/redact"
@@ -344,19 +345,19 @@ func (q Question) terms() (*pair, cedar.Request) {
 	case p.Staff:
 		resource.UID = cedar.NewEntityUID("Service", "fitvault")
 	case !owner.User.IsZero():
-		var given []cedar.Value
-		for purpose := range owner.Consents {
+		var given int
+		for i, purpose := range consent.Purposes {
 			if owner.Consented(purpose, q.Now) {
-				given = append(given, cedar.String(purpose))
+				given |= 1 << i
 			}
 		}
 		id := cedar.String(owner.User.String())
 		resource.UID = cedar.NewEntityUID("Account", id)
-		resource.Attributes = cedar.NewRecord(cedar.RecordMap{
-			"owner":    cedar.NewEntityUID("User", id),
-			"state":    cedar.String(owner.State),
-			"consents": cedar.NewSet(given...),
-		})
+		resource.Parents = cedar.NewEntityUIDSet(cedar.NewEntityUID("User", id))
+		resource.Attributes = accounts[given]
+		if owner.State != Active {
+			resource.Attributes = noAccount
+		}
 	default:
 		seeker := cedar.NewEntityUID("Newcomer", identity())
 		resource.UID = cedar.NewEntityUID("Vacancy", seeker.ID)
@@ -367,6 +368,28 @@ func (q Question) terms() (*pair, cedar.Request) {
 		Action:    cedar.NewEntityUID("Action", cedar.String(q.Action)),
 		Resource:  about.resource.UID,
 	}
+}
+
+// accounts is what policies know of an active account, by the bits of the purposes
+// consented to; noAccount of any other. To make a record and a set costs as much
+// as to evaluate the policies, so these are made once.
+var (
+	accounts  = accountTerms()
+	noAccount = cedar.NewRecord(cedar.RecordMap{"state": cedar.String(""), "consents": cedar.NewSet()})
+)
+
+func accountTerms() []cedar.Record {
+	all := make([]cedar.Record, 1<<len(consent.Purposes))
+	for bits := range all {
+		var given []cedar.Value
+		for i, purpose := range consent.Purposes {
+			if bits&(1<<i) != 0 {
+				given = append(given, cedar.String(purpose))
+			}
+		}
+		all[bits] = cedar.NewRecord(cedar.RecordMap{"state": cedar.String(Active), "consents": cedar.NewSet(given...)})
+	}
+	return all
 }
 
 // answer evaluates the policies. Cedar goes on past a policy that fails; here

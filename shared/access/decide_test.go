@@ -211,10 +211,10 @@ func unneeded(q Question, attribute string) bool {
 		return !writes
 	case "context.app.permit.read", "context.grant.read":
 		return writes
-	case "resource.owner":
-		return q.Principal.System
+	case "resource's owner":
+		return q.Principal.System || q.Principal.Staff || granted || q.Principal.User.IsZero()
 	case "resource.consents":
-		return !data && q.Action != SharingGive // a policy that looks at it and fails denies, also where another permits
+		return own && !granted && !writes && q.Action != SharingGive
 	}
 	return false
 }
@@ -247,6 +247,9 @@ func TestRemovedAttributesDeny(t *testing.T) {
 					check(role+"."+names[i], less, c.request)
 				}
 			}
+			nobodys := maps.Clone(entities)
+			nobodys[request.Resource] = cedar.Entity{UID: request.Resource, Attributes: entities[request.Resource].Attributes}
+			check("resource's owner", nobodys, c.request)
 			if !q.Principal.Staff {
 				gone := maps.Clone(entities)
 				delete(gone, request.Resource)

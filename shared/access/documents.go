@@ -59,6 +59,9 @@ type Caller struct {
 	Roles         []Role    // of the staff; sorted
 	Organisations []string  // whose member the person is: what they were granted, he has; sorted
 	Proposal      *Proposal // Proposed is the one that counts; nil where there is none
+	// SessionsFrom ends every session that was begun until then, in whole seconds. Of the
+	// staff, whose sessions others must be able to end; zero where none was ended.
+	SessionsFrom time.Time
 }
 
 // Session is one sign-in of a person with one app (id SessionsKey, document

@@ -12,13 +12,28 @@ import (
 )
 
 // How many of each an account may have: the owner's document is read with every
-// request, and shall stay small (a few KB).
+// request, and shall stay small. With names as long as they may be it is 16 KB at most
+// (shared/dynamo, TestLargestOwner), and a family's a few.
 const (
 	MaxGrants   = 20
 	MaxApps     = 10
 	MaxTrackers = 8
-	MaxTypes    = 24 // of one permit
+	MaxTypes    = 24 // of one permit, and of the settings
+	// MaxTypesInAll is of all grants and apps together. It is counted before a change, so
+	// that of several at once each may fit; the other bounds hold whatever happens.
+	MaxTypesInAll = 240
 )
+
+// TypesInAll is how many types an owner's grants and apps name together.
+func (o Owner) TypesInAll() (n int) {
+	for _, g := range o.Grants {
+		n += len(g.Types)
+	}
+	for _, p := range o.Apps {
+		n += len(p.Types)
+	}
+	return n
+}
 
 // Recording is the type that recordings have in permits; a document is shared
 // whole or not at all.

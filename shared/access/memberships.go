@@ -29,6 +29,26 @@ func (c Caller) Proposed(now time.Time) *Proposal {
 	return c.Proposal
 }
 
+// Version names what an administrator sees of a caller, in 43 characters: it is another
+// one when roles, organisations or proposal are others. It says nothing of who asked.
+func (c Caller) Version(now time.Time) string {
+	var parts []string
+	add := func(how string, roles []Role, organisations []string) {
+		for _, r := range roles {
+			parts = append(parts, how+"role="+string(r))
+		}
+		for _, o := range organisations {
+			parts = append(parts, how+"organisation="+o)
+		}
+	}
+	add("", c.Roles, c.Organisations)
+	if p := c.Proposed(now); p != nil {
+		add("proposed-", p.Roles, p.Organisations)
+		parts = append(parts, "until="+p.Until.UTC().Format(time.RFC3339))
+	}
+	return hashed(parts...)
+}
+
 // Change is what a caller becomes when the administrator by asks that he have exactly
 // these roles and organisations, both sorted. What is taken away goes at once. What
 // would let in is added on the word of two: the first one's is the new caller's
@@ -37,9 +57,14 @@ func (c Caller) Proposed(now time.Time) *Proposal {
 //
 // Organisations of the staff open no reading: they are the names under which a maker
 // registers trackers, and one is enough.
+//
+// Who loses a role loses his sessions: what he is signed in to was begun as who he was.
 func (c Caller) Change(roles []Role, organisations []string, by string, now time.Time) (after Caller, confirmed bool) {
 	asked := Proposal{By: by, Until: now.Add(ProposalLasts).UTC().Truncate(time.Second)}
-	after.User = c.User
+	after.User, after.SessionsFrom = c.User, c.SessionsFrom
+	if slices.ContainsFunc(c.Roles, func(r Role) bool { return !slices.Contains(roles, r) }) {
+		after.SessionsFrom = now.UTC().Truncate(time.Second)
+	}
 	after.Roles, asked.Roles = parted(roles, c.Roles)
 	after.Organisations = organisations
 	if !c.User.IsZero() {

@@ -59,10 +59,11 @@ type AWS struct {
 
 // Load reads region and credentials from the environment, as Lambda sets it.
 func Load(ctx context.Context) AWS {
-	c, err := config.LoadDefaultConfig(ctx)
+	c, err := config.LoadDefaultConfig(ctx, config.WithHTTPClient(transport(attemptWithin)))
 	if err != nil {
 		Fail(err)
 	}
+	c.Retryer = retryer // set here and not as an option, beside which AWS_MAX_ATTEMPTS would count for nothing
 	return AWS{c, &dynamo.Clock{Own: time.Now}}
 }
 

@@ -93,6 +93,13 @@ func decodeCaller(i item) (caller access.Caller, err error) {
 	if caller.Proposal, err = decodeProposal(i["proposal"]); err != nil {
 		return access.Caller{}, broken
 	}
+	if _, ended := i[sessionsFrom]; ended { // what cannot be read must not pass for none
+		seconds, ok := getNumber(i, sessionsFrom)
+		if !ok {
+			return access.Caller{}, broken
+		}
+		caller.SessionsFrom = time.Unix(seconds, 0).UTC()
+	}
 	return caller, nil
 }
 

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"math/rand/v2"
 	"slices"
 	"strings"
 	"sync"
@@ -39,10 +40,11 @@ type Limiter struct {
 }
 
 const (
-	maxSeen      = 4096      // states in memory, some 200 bytes each
-	chargeTries  = 5         // each sees the item newer than the one before it
-	maxBuckets   = 9         // of an item, before full ones are cleared away: it must stay within a write unit
-	limiterLives = time.Hour // longer than any bucket takes to be full
+	maxSeen      = 4096             // states in memory, some 200 bytes each
+	chargeTries  = 12               // each sees the item newer than the one before it
+	chargePause  = time.Millisecond // grows with each try, to some 20 ms: where many containers charge one caller they spread
+	maxBuckets   = 9                // of an item, before full ones are cleared away: it must stay within a write unit
+	limiterLives = time.Hour        // longer than any bucket takes to be full
 )
 
 var errContended = fault.New(fault.Unavailable, "buckets change faster than they can be charged")
@@ -57,7 +59,10 @@ func (l *Limiter) Take(ctx context.Context, c limit.Charge) (limit.Verdict, erro
 			return limit.Verdict{}, fault.Wrap(fault.Unavailable, "buckets cannot be read", err)
 		}
 	}
-	for range chargeTries {
+	for try := range chargeTries {
+		if !pause(ctx, try) {
+			return limit.Verdict{}, fault.Wrap(fault.Unavailable, "no time left to charge", ctx.Err())
+		}
 		now, state := l.Clock.Now(), l.last(c.Key)
 		next, verdict := limit.Decide(c, state, now)
 		if !verdict.Admitted {
@@ -92,6 +97,22 @@ func (l *Limiter) Hold(ctx context.Context, key string, ids []string, d time.Dur
 		}
 	}
 	return nil
+}
+
+// pause waits before a try that is not the first or second; false where there is no
+// time left.
+func pause(ctx context.Context, try int) bool {
+	if try < 2 {
+		return true
+	}
+	wait := time.NewTimer(rand.N(chargePause << min(try-1, 5))) //nolint:gosec // spreads, and hides nothing
+	defer wait.Stop()
+	select {
+	case <-wait.C:
+		return true
+	case <-ctx.Done():
+		return false
+	}
 }
 
 // perhapsFull reports whether a bucket was full, or not known, when it was seen last.

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -230,7 +231,7 @@ func TestLimiterFails(t *testing.T) {
 		"cannot be read":          {{err: errors.New("no connection")}},
 		"throttled":               {{status: 200, body: `{}`}, {status: 400, body: throttled}},
 		"no connection":           {{status: 200, body: `{}`}, {err: errors.New("no connection")}},
-		"changes without end":     {{status: 200, body: `{}`}, refused, refused, refused, refused, refused},
+		"changes without end":     append([]answer{{status: 200, body: `{}`}}, slices.Repeat([]answer{refused}, 12)...),
 		"answer that is not JSON": {{status: 200, body: `{}`}, {status: 200, body: `canary`}},
 	} {
 		l, w := make(answers...)

@@ -15,14 +15,17 @@ import (
 )
 
 // PutMemberships replaces an identity's roles, organisations and proposal, as long as
-// he is who he was before, and has what he had, else ErrConflict: who decided on
-// something else has not decided on this. Before is zero where there is no document.
+// he has what he had, else ErrConflict: who decided on something else has not decided
+// on this. Before is zero where there is no document.
+//
+// Whose account it is (attribute `user`) is not a part of the condition: a role that may
+// name an attribute in a condition may change it too, and this one must not. It is set
+// where there is no document, and never changes.
 func (t Tables) PutMemberships(ctx context.Context, issuer, subject string, before, after access.Caller) error {
-	condition, values := []string{"attribute_not_exists(#user)"}, item{}
-	if !before.User.IsZero() {
-		condition, values[":user"] = []string{"#user = :user"}, text(before.User.String())
+	condition, names, values := []string{}, map[string]string{}, item{}
+	if !before.User.IsZero() { // who has an account has a document
+		condition = append(condition, "attribute_exists(id)")
 	}
-	names := map[string]string{"#user": "user"}
 	was, becomes := encodeMemberships(before), encodeMemberships(after)
 	var set, remove []string
 	for _, name := range []string{"roles", "organisations", "proposal"} {
@@ -37,6 +40,10 @@ func (t Tables) PutMemberships(ctx context.Context, issuer, subject string, befo
 		} else {
 			remove = append(remove, "#"+name)
 		}
+	}
+	if after.SessionsFrom.After(before.SessionsFrom) {
+		names["#from"], values[":from"] = sessionsFrom, number(after.SessionsFrom.Unix())
+		set, condition = append(set, "#from = :from"), append(condition, sessionsFromRises)
 	}
 	var update []string
 	if len(set) > 0 {
@@ -62,6 +69,32 @@ func (t Tables) PutMemberships(ctx context.Context, issuer, subject string, befo
 		return ErrConflict
 	default:
 		return fault.Wrap(fault.Unavailable, "roles cannot be stored", err)
+	}
+}
+
+const (
+	sessionsFrom      = "sessions_from"
+	sessionsFromRises = "(attribute_not_exists(#from) OR #from <= :from)"
+)
+
+// EndSessions ends all sessions of an identity that were begun until a time, from his next
+// request on; ErrConflict where that was said of a later time, or there is no document.
+func (t Tables) EndSessions(ctx context.Context, issuer, subject string, until time.Time) error {
+	_, err := t.Client.UpdateItem(ctx, &dynamodb.UpdateItemInput{
+		TableName:                 aws.String(t.Accounts),
+		Key:                       item{"id": text(access.IdentityKey(issuer, subject)), "document": text(access.CallerDocument)},
+		UpdateExpression:          aws.String("SET #from = :from"),
+		ConditionExpression:       aws.String("attribute_exists(id) AND " + sessionsFromRises),
+		ExpressionAttributeNames:  map[string]string{"#from": sessionsFrom},
+		ExpressionAttributeValues: item{":from": number(until.Unix())},
+	})
+	switch {
+	case err == nil:
+		return nil
+	case conflicted(err):
+		return ErrConflict
+	default:
+		return fault.Wrap(fault.Unavailable, "end of sessions cannot be stored", err)
 	}
 }
 

@@ -13,6 +13,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 
 	"fitvault/shared/access"
+	"fitvault/shared/fault"
 	"fitvault/shared/sharing"
 )
 
@@ -29,7 +30,9 @@ func invitationKey(selector string) item {
 	return item{"id": text(sharing.InvitationKey(selector)), "document": text(invitationDocument)}
 }
 
-// AddGrant puts the invitation first: without its grant it opens nothing, and expires.
+// AddGrant is one transaction: an account that is full gets no invitation either. Both
+// are made again where the very same are there: who asks again because an answer was
+// lost would else be told that there is no room.
 func (t Tables) AddGrant(ctx context.Context, id string, g access.Grant, selector string, i sharing.Invitation) error {
 	if err := t.ensureMap(ctx, i.Owner, "grants"); err != nil {
 		return err
@@ -37,15 +40,24 @@ func (t Tables) AddGrant(ctx context.Context, id string, g access.Grant, selecto
 	invitation := invitationKey(selector)
 	invitation["owner"], invitation["grant"], invitation["verifier"] = text(i.Owner.String()), text(i.Grant), bytes(i.Verifier[:])
 	invitation["tries"], invitation["expires"] = number(0), number(i.Expires.Unix())
-	if _, err := t.Client.PutItem(ctx, &dynamodb.PutItemInput{TableName: aws.String(t.Accounts), Item: invitation,
-		ConditionExpression: aws.String("attribute_not_exists(id)")}); err != nil {
-		return unlessLost(err, sharing.ErrFull) // a selector of 80 random bits that is taken
-	}
 	permit := encodePermit(g.Permit)
 	permit["invitation"] = number(i.Expires.Unix())
-	return t.change(ctx, ownerKey(i.Owner), "SET grants.#id = :grant", "#s = :active AND size(grants) < :most AND attribute_not_exists(grants.#id)",
-		map[string]string{"#id": id, "#s": "state"},
-		item{":grant": &types.AttributeValueMemberM{Value: permit}, ":active": text(string(access.Active)), ":most": number(access.MaxGrants)}, sharing.ErrFull)
+	return t.inOne(ctx, sharing.ErrFull, // also of a selector of 80 random bits that is taken
+		types.TransactWriteItem{Put: &types.Put{TableName: aws.String(t.Accounts), Item: invitation,
+			ConditionExpression:       aws.String("attribute_not_exists(id) OR verifier = :verifier AND tries = :none"),
+			ExpressionAttributeValues: item{":verifier": invitation["verifier"], ":none": number(0)}}},
+		t.update(t.Accounts, ownerKey(i.Owner), "SET grants.#id = :grant", "#s = :active AND (size(grants) < :most AND attribute_not_exists(grants.#id) OR grants.#id = :grant)",
+			map[string]string{"#id": id, "#s": "state"},
+			item{":grant": &types.AttributeValueMemberM{Value: permit}, ":active": text(string(access.Active)), ":most": number(access.MaxGrants)}))
+}
+
+// inOne is a transaction; lost is what is returned where one of its conditions does not hold.
+func (t Tables) inOne(ctx context.Context, lost error, steps ...types.TransactWriteItem) error {
+	done, err := t.transact(ctx, steps...)
+	if err == nil && !done {
+		return lost
+	}
+	return err
 }
 
 // ensureMap gives a document of before there was such a map an empty one, which a path
@@ -63,39 +75,53 @@ func (t Tables) change(ctx context.Context, key item, update, condition string, 
 	if len(values) == 0 {
 		in.ExpressionAttributeValues = nil
 	}
-	_, err := t.Client.UpdateItem(ctx, in)
-	return unlessLost(err, lost)
+	return unlessLost(contend(ctx, func() error {
+		_, err := t.Client.UpdateItem(ctx, in)
+		return err
+	}), lost)
 }
 
-// unlessLost is lost where a condition did not hold. Another transaction under way is
-// no such answer: nobody knows yet.
+// unlessLost is lost where a condition did not hold.
 func unlessLost(err, lost error) error {
-	var failed *types.ConditionalCheckFailedException
-	if errors.As(err, &failed) {
+	if failedCondition(err) {
 		return lost
-	}
-	var cancelled *types.TransactionCanceledException
-	if errors.As(err, &cancelled) {
-		for _, r := range cancelled.CancellationReasons {
-			if aws.ToString(r.Code) == "ConditionalCheckFailed" {
-				return lost
-			}
-		}
-		return errors.New("transaction cancelled") // the exception may hold what was found
 	}
 	return err
 }
 
+// RemoveGrant reads who has the grant, and removes it from both on the condition that he
+// has it still. It may have been accepted in between, once; then it is that one's.
 func (t Tables) RemoveGrant(ctx context.Context, owner access.UserID, id string) error {
-	return t.remove(ctx, owner, "grants", id)
+	for range 3 { // not accepted, accepted, gone
+		found, err := t.Owners(ctx, []access.UserID{owner})
+		if err != nil {
+			return err
+		}
+		g, ok := found[owner].Grants[id]
+		if !ok {
+			return sharing.ErrNone
+		}
+		names, remove := map[string]string{"#id": id, "#to": "to"}, "REMOVE grants.#id"
+		steps := []types.TransactWriteItem{t.update(t.Accounts, ownerKey(owner), remove, "attribute_exists(grants.#id) AND attribute_not_exists(grants.#id.#to)", names, nil)}
+		if g.To != "" {
+			steps = []types.TransactWriteItem{
+				t.update(t.Accounts, ownerKey(owner), remove, "grants.#id.#to = :to", names, item{":to": text(g.To)}),
+				{Delete: &types.Delete{TableName: aws.String(t.Accounts), Key: sharedKey(g.To, owner, id)}},
+			}
+		}
+		if done, err := t.transact(ctx, steps...); done || err != nil {
+			return err
+		}
+	}
+	return fault.New(fault.Unavailable, "grant has changed again and again")
+}
+
+func sharedKey(to string, owner access.UserID, grant string) item {
+	return item{"id": text(sharing.SharedKey(to)), "document": text(owner.String() + "#" + grant)}
 }
 
 func (t Tables) RemoveApp(ctx context.Context, owner access.UserID, client string) error {
-	return t.remove(ctx, owner, "apps", client)
-}
-
-func (t Tables) remove(ctx context.Context, owner access.UserID, of, id string) error {
-	return t.change(ctx, ownerKey(owner), "REMOVE #m.#id", "attribute_exists(#m.#id)", map[string]string{"#m": of, "#id": id}, nil, sharing.ErrNone)
+	return t.change(ctx, ownerKey(owner), "REMOVE apps.#id", "attribute_exists(apps.#id)", map[string]string{"#id": client}, nil, sharing.ErrNone)
 }
 
 func (t Tables) Try(ctx context.Context, selector string, now time.Time) (sharing.Invitation, error) {
@@ -118,41 +144,32 @@ func (t Tables) Try(ctx context.Context, selector string, now time.Time) (sharin
 	return i, nil
 }
 
-// Accept makes an entry of the list by an update, so that this needs no power to put
-// an owner's document.
-func (t Tables) Accept(ctx context.Context, selector string, i sharing.Invitation, to string, now time.Time) error {
-	update := func(key item, update, condition string, names map[string]string, values item) types.TransactWriteItem {
-		in := &types.Update{TableName: aws.String(t.Accounts), Key: key, UpdateExpression: aws.String(update), ExpressionAttributeNames: names, ExpressionAttributeValues: values}
-		if condition != "" {
-			in.ConditionExpression = aws.String(condition)
-		}
-		return types.TransactWriteItem{Update: in}
-	}
-	yes := &types.AttributeValueMemberBOOL{Value: true}
-	entry := item{"id": text(sharing.SharedKey(to)), "document": text(sharing.SharedPrefix + i.Owner.String() + "#" + i.Grant)}
-	_, err := t.Client.TransactWriteItems(ctx, &dynamodb.TransactWriteItemsInput{TransactItems: []types.TransactWriteItem{
-		update(invitationKey(selector), "SET accepted = :yes", "attribute_exists(id) AND attribute_not_exists(accepted)", nil, item{":yes": yes}),
-		update(ownerKey(i.Owner), "SET grants.#g.#to = :to REMOVE grants.#g.invitation",
-			"#s = :active AND consents.sharing.given = :yes AND attribute_exists(grants.#g) AND attribute_not_exists(grants.#g.#to) AND grants.#g.#until > :now",
+func (t Tables) Accept(ctx context.Context, selector string, i sharing.Invitation, to string, until, now time.Time) error {
+	entry := sharedKey(to, i.Owner, i.Grant)
+	entry["expires"] = number(until.Unix()) // then it may go by itself
+	return t.inOne(ctx, sharing.ErrNone,
+		t.update(t.Accounts, invitationKey(selector), "SET accepted = :yes", "attribute_exists(id) AND attribute_not_exists(accepted)", nil,
+			item{":yes": &types.AttributeValueMemberBOOL{Value: true}}),
+		t.update(t.Accounts, ownerKey(i.Owner), "SET grants.#g.#to = :to REMOVE grants.#g.invitation",
+			"#s = :active AND attribute_exists(grants.#g) AND attribute_not_exists(grants.#g.#to) AND grants.#g.#until > :now",
 			map[string]string{"#g": i.Grant, "#to": "to", "#until": "until", "#s": "state"},
-			item{":to": text(to), ":yes": yes, ":active": text(string(access.Active)), ":now": number(now.Unix())}),
-		// No grant lasts longer, so the entry may go by itself then.
-		update(entry, "SET expires = :expires", "", nil, item{":expires": number(now.Add(sharing.MaxPermit + sharing.InvitationLife).Unix())}),
-	}})
-	return unlessLost(err, sharing.ErrNone)
+			item{":to": text(to), ":active": text(string(access.Active)), ":now": number(now.Unix())}),
+		types.TransactWriteItem{Put: &types.Put{TableName: aws.String(t.Accounts), Item: entry}},
+	)
 }
 
-func (t Tables) SharedWith(ctx context.Context, to string, most int) (all []sharing.Shared, err error) {
+// SharedWith leaves out what has ended and was not swept yet.
+func (t Tables) SharedWith(ctx context.Context, to string, most int, now time.Time) (all []sharing.Shared, err error) {
 	pages := dynamodb.NewQueryPaginator(t.Client, &dynamodb.QueryInput{TableName: aws.String(t.Accounts), ConsistentRead: aws.Bool(true),
-		KeyConditionExpression:    aws.String("id = :id AND begins_with(document, :shared)"),
-		ExpressionAttributeValues: item{":id": text(sharing.SharedKey(to)), ":shared": text(sharing.SharedPrefix)}, Limit: aws.Int32(int32(most))}) //nolint:gosec // a few hundred
+		KeyConditionExpression: aws.String("id = :id"), FilterExpression: aws.String("expires > :now"),
+		ExpressionAttributeValues: item{":id": text(sharing.SharedKey(to)), ":now": number(now.Unix())}})
 	for pages.HasMorePages() && len(all) < most {
 		page, err := pages.NextPage(ctx)
 		if err != nil {
 			return nil, err
 		}
 		for _, i := range page.Items {
-			owner, grant, _ := strings.Cut(strings.TrimPrefix(getText(i, "document"), sharing.SharedPrefix), "#")
+			owner, grant, _ := strings.Cut(getText(i, "document"), "#")
 			id, err := access.ParseUserID(owner)
 			if err != nil || grant == "" {
 				return nil, errShape

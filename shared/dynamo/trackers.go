@@ -14,6 +14,7 @@ import (
 
 	"fitvault/shared/access"
 	"fitvault/shared/fault"
+	"fitvault/shared/intake"
 	"fitvault/shared/pairing"
 )
 
@@ -121,12 +122,12 @@ func (t Tables) Begin(ctx context.Context, c pairing.Challenge) error {
 }
 
 // Attempt implements pairing.Store.
-func (t Tables) Attempt(ctx context.Context, name pairing.ID, now time.Time) (pairing.Challenge, bool, error) {
+func (t Tables) Attempt(ctx context.Context, name pairing.ID, owner access.UserID, now time.Time) (pairing.Challenge, bool, error) {
 	out, err := t.Client.UpdateItem(ctx, &dynamodb.UpdateItemInput{TableName: aws.String(t.Requests), Key: challengeKey(name),
 		UpdateExpression:         aws.String("SET tries = tries + :one"),
-		ConditionExpression:      aws.String("used = :no AND tries < :most AND #e > :now"),
-		ExpressionAttributeNames: map[string]string{"#e": "expires"},
-		ExpressionAttributeValues: item{":one": number(1), ":most": number(pairing.Tries), ":now": number(now.Unix()),
+		ConditionExpression:      aws.String("#o = :owner AND used = :no AND tries < :most AND #e > :now"),
+		ExpressionAttributeNames: map[string]string{"#e": "expires", "#o": "owner"},
+		ExpressionAttributeValues: item{":one": number(1), ":most": number(pairing.Tries), ":now": number(now.Unix()), ":owner": text(owner.String()),
 			":no": &types.AttributeValueMemberBOOL{}},
 		ReturnValues: types.ReturnValueAllNew})
 	if conflicted(err) {
@@ -161,33 +162,45 @@ func decodeChallenge(name pairing.ID, i item) (c pairing.Challenge, err error) {
 	return c, nil
 }
 
-// contended is how often a transaction is tried that met another one. One of them
-// wins each time, so the others soon see what it has done.
+// contended is how often something is tried that met a transaction of others. One of
+// them wins each time, so the others soon see what it has done.
 const contended = 10
 
-// transact reports false where a condition fails.
-func (t Tables) transact(ctx context.Context, steps ...types.TransactWriteItem) (bool, error) {
+// contend repeats what met a transaction of others.
+func contend(ctx context.Context, attempt func() error) error {
 	for try := 1; ; try++ {
-		_, err := t.Client.TransactWriteItems(ctx, &dynamodb.TransactWriteItemsInput{TransactItems: steps})
-		switch {
-		case err == nil:
-			return true, nil
-		case failedCondition(err):
-			return false, nil
-		case !conflicted(err) || try == contended:
-			return false, unavailable(err)
+		err := attempt()
+		var met *types.TransactionConflictException
+		if !errors.As(err, &met) && (!conflicted(err) || failedCondition(err)) || try == contended {
+			return err
 		}
 		select {
 		case <-ctx.Done():
-			return false, ctx.Err()
+			return ctx.Err()
 		case <-time.After(time.Duration(try) * 10 * time.Millisecond):
 		}
 	}
 }
 
-// failedCondition reports whether a transaction failed for what the items are, not
-// for another transaction.
+// transact reports false where a condition fails.
+func (t Tables) transact(ctx context.Context, steps ...types.TransactWriteItem) (bool, error) {
+	err := contend(ctx, func() error {
+		_, err := t.Client.TransactWriteItems(ctx, &dynamodb.TransactWriteItemsInput{TransactItems: steps})
+		return err
+	})
+	if failedCondition(err) {
+		return false, nil
+	}
+	return err == nil, unavailable(err)
+}
+
+// failedCondition reports whether a write failed for what the items are, not for
+// another transaction.
 func failedCondition(err error) bool {
+	var failed *types.ConditionalCheckFailedException
+	if errors.As(err, &failed) {
+		return true
+	}
 	var cancelled *types.TransactionCanceledException
 	if errors.As(err, &cancelled) {
 		for _, r := range cancelled.CancellationReasons {
@@ -286,12 +299,12 @@ func (t Tables) Unpair(ctx context.Context, owner access.UserID, id pairing.Devi
 
 // Advance implements intake.Counters. A counter has no end of life: one that was
 // forgotten would let an old payload in again.
-func (t Tables) Advance(ctx context.Context, name string, n int64, mark []byte) (bool, error) {
+func (t Tables) Advance(ctx context.Context, name string, n int64, mark []byte, at time.Time) (bool, error) {
 	_, err := t.Client.UpdateItem(ctx, &dynamodb.UpdateItemInput{TableName: aws.String(t.Requests), Key: counterKey(name),
-		UpdateExpression:          aws.String("SET #c = :n, mark = :mark"),
-		ConditionExpression:       aws.String("attribute_not_exists(#c) OR #c < :n OR (#c = :n AND mark = :mark)"),
+		UpdateExpression:          aws.String("SET #c = :n, mark = :mark, taken = :at"),
+		ConditionExpression:       aws.String("attribute_not_exists(#c) OR #c < :n OR (#c = :n AND mark = :mark AND taken > :old)"),
 		ExpressionAttributeNames:  map[string]string{"#c": "counter"},
-		ExpressionAttributeValues: item{":n": number(n), ":mark": bytes(mark)}})
+		ExpressionAttributeValues: item{":n": number(n), ":mark": bytes(mark), ":at": number(at.Unix()), ":old": number(at.Add(-intake.Keep).Unix())}})
 	if conflicted(err) {
 		return false, nil
 	}

@@ -3,6 +3,7 @@ package edge
 import (
 	"bytes"
 	"context"
+	"errors"
 	"io"
 	"mime"
 	"net/http"
@@ -23,9 +24,31 @@ func (g *Guard) Handle(ctx context.Context, event events.APIGatewayProxyRequest)
 	return g.answer(ctx, event, []byte(event.Body)), nil
 }
 
+// toAnswer is kept of what Lambda gives an invocation. Who waits for a service that does
+// not answer is told so and when to come back; ended by Lambda he would be told nothing,
+// and the next request would find a new process.
+const toAnswer = time.Second
+
+func leaveTime(ctx context.Context) (context.Context, context.CancelFunc) {
+	if end, bounded := ctx.Deadline(); bounded {
+		return context.WithDeadline(ctx, end.Add(-toAnswer))
+	}
+	return ctx, func() {}
+}
+
+// late is err, told as what it is where nobody has said what it means that the time was up.
+func late(err error) error {
+	if errors.Is(err, context.DeadlineExceeded) && fault.KindOf(err) == fault.Internal {
+		return fault.Wrap(fault.Unavailable, "no time is left", err)
+	}
+	return err
+}
+
 // answer takes the body beside the event, and writes into it.
 func (g *Guard) answer(ctx context.Context, event events.APIGatewayProxyRequest, body []byte) events.APIGatewayProxyResponse {
 	start := g.config.Now()
+	ctx, done := leaveTime(ctx)
+	defer done()
 	c := &Call{guard: g, RequestID: g.requestID(event.RequestContext.RequestID), body: body, address: event.RequestContext.Identity.SourceIP}
 	size := len(body)
 	var answer events.APIGatewayProxyResponse
@@ -33,10 +56,10 @@ func (g *Guard) answer(ctx context.Context, event events.APIGatewayProxyRequest,
 		answer, err = g.serve(ctx, event, c)
 		return err
 	})
-	err = fault.Recovered(func() error { return c.settle(ctx, err) })
+	err = fault.Recovered(func() error { return c.settle(ctx, late(err)) })
 	err = fault.Recovered(func() error { return c.chargeFailure(ctx, err) })
 	if err != nil {
-		answer = problem(err, c.RequestID)
+		answer = g.problem(err, c.RequestID)
 	}
 	seal(&answer, c.RequestID)
 	c.tell(answer.MultiValueHeaders)
@@ -113,7 +136,7 @@ func (c *Call) authorize(ctx context.Context, h headers, parameters map[string]s
 	if err != nil {
 		return err
 	}
-	if err := c.session(ctx, keys, documents.Session); err != nil {
+	if err := c.session(ctx, keys, documents); err != nil {
 		return err
 	}
 
@@ -159,12 +182,16 @@ func (c *Call) admit(documents access.Documents, h headers) (access.App, error) 
 	return *app, nil
 }
 
-// session refuses a session that its person has ended. The pool lists no sessions,
-// so each is stored at its first use: a write once a sign-in.
-func (c *Call) session(ctx context.Context, keys access.Keys, stored *access.Session) error {
-	p := c.Principal
+// session refuses a session that its person has ended, or an administrator with all
+// others of a member of the staff. The pool lists no sessions, so each is stored at its
+// first use: a write once a sign-in.
+func (c *Call) session(ctx context.Context, keys access.Keys, documents access.Documents) error {
+	p, stored := c.Principal, documents.Session
 	if p.System {
 		return nil
+	}
+	if documents.Caller != nil && !p.AuthTime.After(documents.Caller.SessionsFrom) {
+		return fault.New(fault.Unauthenticated, "sign-in is before all sessions were ended")
 	}
 	// What has ended may be forgotten once this is over; without this check it would
 	// begin anew then, for whatever token a pool still gives out for the sign-in.

@@ -2,8 +2,10 @@ package edge
 
 import (
 	"encoding/json"
+	"io"
 	"net/http"
 	"slices"
+	"strconv"
 
 	"github.com/aws/aws-lambda-go/events"
 
@@ -13,12 +15,27 @@ import (
 // ProblemTypes is the start of every problem's type; the kind follows.
 const ProblemTypes = "https://fitvault.example/problems/"
 
-// retryAfter is how many seconds a caller should wait, by kind.
-var retryAfter = map[fault.Kind]string{fault.TooMany: "1", fault.Unavailable: "5"}
+// A caller of what is unavailable is to come back in soonest seconds and up to spread
+// more: those who were refused together should not come back together.
+const soonest, spread = 2, 8
+
+// retryAfter is how many seconds a caller should wait; "" where waiting is of no use. Who
+// is beyond his limits is told the exact time instead (tell).
+func (g *Guard) retryAfter(kind fault.Kind) string {
+	switch kind {
+	case fault.TooMany:
+		return "1"
+	case fault.Unavailable:
+		var chance [1]byte
+		_, _ = io.ReadFull(g.config.Rand, chance[:]) // without it all wait for the same time
+		return strconv.Itoa(soonest + int(chance[0])%spread)
+	}
+	return ""
+}
 
 // problem renders an error as RFC 9457 says: the one place where an error
 // becomes an answer. Only its kind and its items leave.
-func problem(err error, requestID string) events.APIGatewayProxyResponse {
+func (g *Guard) problem(err error, requestID string) events.APIGatewayProxyResponse {
 	kind := fault.KindOf(err)
 	if kind.Status() == http.StatusInternalServerError {
 		kind = fault.Internal // also what is no kind at all
@@ -34,7 +51,7 @@ func problem(err error, requestID string) events.APIGatewayProxyResponse {
 		body = nil // strings and numbers only: cannot happen
 	}
 	h := http.Header{"Content-Type": {"application/problem+json"}}
-	if seconds, ok := retryAfter[kind]; ok {
+	if seconds := g.retryAfter(kind); seconds != "" {
 		h.Set("Retry-After", seconds)
 	}
 	return events.APIGatewayProxyResponse{StatusCode: kind.Status(), MultiValueHeaders: h, Body: string(body)}

@@ -48,14 +48,16 @@ type Public struct {
 func (p Public) Handle(ctx context.Context, event events.APIGatewayProxyRequest) (events.APIGatewayProxyResponse, error) {
 	g := &Guard{config: Config{Function: p.Function, Log: p.Log, Now: p.Now, Rand: p.Rand}}
 	start := p.Now()
+	ctx, done := leaveTime(ctx)
+	defer done()
 	c := &Call{guard: g, RequestID: g.requestID(event.RequestContext.RequestID)}
 	var answer events.APIGatewayProxyResponse
 	err := fault.Recovered(func() (err error) {
 		answer, err = p.serve(ctx, event, c)
 		return err
 	})
-	if err != nil {
-		answer = problem(err, c.RequestID)
+	if err = late(err); err != nil {
+		answer = g.problem(err, c.RequestID)
 	}
 	age := answer.MultiValueHeaders["Cache-Control"]
 	seal(&answer, c.RequestID)

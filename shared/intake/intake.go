@@ -142,10 +142,11 @@ type Keys interface {
 
 // Counters keeps the last counter of each pairing.
 type Counters interface {
-	// Advance makes n the last counter of a pairing, atomically, if it is higher than
-	// all before it; mark says for which body. The same counter with the same mark is
-	// no harm: who was interrupted goes on. Otherwise it reports false.
-	Advance(ctx context.Context, pairing string, n int64, mark []byte) (bool, error)
+	// Advance makes n the last counter of a pairing at a time, atomically, if it is
+	// higher than all before it; mark says for which request. The same counter with the
+	// same mark within Keep is that request again: who was interrupted goes on.
+	// Otherwise it reports false.
+	Advance(ctx context.Context, pairing string, n int64, mark []byte, at time.Time) (bool, error)
 }
 
 // Signed is a tracker's word for a body, checked: it is that of a tracker that the
@@ -235,7 +236,7 @@ func ParseSealedOnly(list string) (types []reading.Type, err error) {
 		if err != nil {
 			return nil, err
 		}
-		if t != access.Recording && !slices.ContainsFunc(openmhealth.Served, func(s openmhealth.Schema) bool { return s.Type == t }) {
+		if t != access.Recording && !openmhealth.Serves(t) {
 			return nil, reading.ErrType
 		}
 		types = append(types, t)
@@ -287,8 +288,9 @@ func (in *Intake) claim(ctx context.Context, m Manifest) (Manifest, error) {
 }
 
 // advance takes the counter of a signed request, once: a retry, which has a
-// manifest, keeps the one it had. An old payload under another idempotency key, or
-// another payload with a counter that was used, is refused.
+// manifest, keeps the one it had. A payload under another idempotency key, the last
+// one too, and another payload with a counter that was used are refused: the mark is
+// of the request, its key and its body, and good for as long as its manifest would be.
 func (in *Intake) advance(ctx context.Context, keys vault.RequestsKey, r Request, m Manifest, digest [sha256.Size]byte) error {
 	held, found, err := in.Manifests.Find(ctx, m.Key)
 	if err != nil {
@@ -297,8 +299,8 @@ func (in *Intake) advance(ctx context.Context, keys vault.RequestsKey, r Request
 	if found {
 		return sameBody(held, m)
 	}
-	mark := keys.BodyMAC("counter of "+r.Signed.Pairing, digest[:])
-	rising, err := in.Counters.Advance(ctx, r.Signed.Pairing, r.Signed.Counter, mark)
+	mark := keys.BodyMAC("counter of "+m.Key, digest[:])
+	rising, err := in.Counters.Advance(ctx, r.Signed.Pairing, r.Signed.Counter, mark, m.Expires.Add(-Keep))
 	if err != nil {
 		return fault.Wrap(fault.Unavailable, "counter cannot be kept", err)
 	}

@@ -50,11 +50,13 @@ func TestCounters(t *testing.T) {
 	refused(w.signed("", second, 5), fault.SignatureRefused) // repeated
 	refused(w.signed("", second, 4), fault.SignatureRefused) // lowered
 	taken(w.signed("", second, 6))
-	taken(w.signed("", first, 5))                                  // a late retry: its manifest answers
-	refused(w.signed("other", first, 5), fault.SignatureRefused)   // replayed as another request
-	taken(w.signed("other", second, 6))                            // the last one is no harm
-	refused(w.signed("other", first, 7), fault.KeyReused)          // and takes no counter
-	taken(w.signed("", "0b3c8a0e-6f5b-4a55-9f0e-2f6f7a1f4f12", 7)) // which is free
+	taken(w.signed("", first, 5))                                 // a late retry: its manifest answers
+	refused(w.signed("other", first, 5), fault.SignatureRefused)  // replayed as another request
+	refused(w.signed("other", second, 6), fault.SignatureRefused) // the last one too
+	refused(w.signed("other", first, 6), fault.SignatureRefused)
+	taken(w.signed("other", "0b3c8a0e-6f5b-4a55-9f0e-2f6f7a1f4f12", 7))
+	refused(w.signed("other", first, 8), fault.KeyReused)          // and takes no counter
+	taken(w.signed("", "0b3c8a0e-6f5b-4a55-9f0e-2f6f7a1f4f13", 8)) // which is free
 	another := w.signed("", second, 1)
 	another.Signed.Pairing = "another"
 	taken(another)
@@ -64,6 +66,41 @@ func TestCounters(t *testing.T) {
 		taken(w.request("", w.signed("", first, 5).Body))
 		require.Contains(t, w.calls[before:], "block")
 	})
+}
+
+// TestReplayOfTheLast: neither by others nor after the manifest is the payload with
+// the last counter taken in as a new request.
+func TestReplayOfTheLast(t *testing.T) {
+	for name, change := range map[string]func(w *world, r *intake.Request){
+		"under another key":             func(_ *world, r *intake.Request) { r.IdempotencyKey = "another" },
+		"without a key":                 func(_ *world, r *intake.Request) { r.IdempotencyKey = "" },
+		"by another app":                func(_ *world, r *intake.Request) { r.Client = "another" },
+		"by another person":             func(_ *world, r *intake.Request) { r.By = "another" },
+		"sealed":                        func(_ *world, r *intake.Request) { r.Sealed = true },
+		"when its manifest is over":     func(w *world, _ *intake.Request) { w.now = w.now.Add(intake.Keep) },
+		"much later, under another key": func(w *world, r *intake.Request) { w.now, r.IdempotencyKey = w.now.Add(3*intake.Keep), "another" },
+	} {
+		t.Run(name, func(t *testing.T) {
+			for _, lost := range []string{"", "claim", "record", "block"} { // whether the first was finished or not
+				w := newWorld(t)
+				w.fail = func(_ int, c string, _ bool) error {
+					if c == lost {
+						return errors.New("down")
+					}
+					return nil
+				}
+				_, err := w.Readings(t.Context(), w.signed("key", first, 5))
+				require.Equal(t, lost == "", err == nil)
+				w.fail = nil
+				r := w.signed("key", first, 5)
+				change(w, &r)
+				before := len(w.calls)
+				_, err = w.Readings(t.Context(), r)
+				require.Equal(t, fault.SignatureRefused, fault.KindOf(err))
+				require.Equal(t, []string{"find", "advance"}, w.calls[before:])
+			}
+		})
+	}
 }
 
 // TestSignatureIsSealedWithTheBatch: at the rank of a tracker.

@@ -1,6 +1,10 @@
 package openmhealth
 
-import "fitvault/shared/reading"
+import (
+	"slices"
+
+	"fitvault/shared/reading"
+)
 
 // Schema names a published schema, as a header's schema_id does.
 type Schema struct {
@@ -10,6 +14,11 @@ type Schema struct {
 
 func schema(namespace, name, version string) Schema {
 	return Schema{reading.Type{Namespace: namespace, Name: name}, version}
+}
+
+// Serves reports whether a type is taken in, in whatever version.
+func Serves(t reading.Type) bool {
+	return slices.ContainsFunc(Served, func(s Schema) bool { return s.Type == t })
 }
 
 // Served is the schemas of the bodies that intake takes: every numbered version

@@ -77,9 +77,10 @@ type Store interface {
 	CountTry(ctx context.Context, owner access.UserID, id DeviceID, now time.Time) (bool, error)
 	// Begin keeps a challenge, under the name of its pairing, until it expires.
 	Begin(ctx context.Context, c Challenge) error
-	// Attempt takes one of the Tries of a pairing that was begun, and returns it; not
-	// one that has expired, was used, or has no try left. Atomic, as CountTry.
-	Attempt(ctx context.Context, pairing ID, now time.Time) (Challenge, bool, error)
+	// Attempt takes one of the Tries of a pairing that this account has begun, and returns
+	// it; not one that has expired, was used, or has no try left. Atomic, as CountTry. Of
+	// somebody else's no try is taken: who overhears T1 knows its name.
+	Attempt(ctx context.Context, pairing ID, owner access.UserID, now time.Time) (Challenge, bool, error)
 	// Pair makes the tracker its owner's, in one step or not at all: the challenge,
 	// recognised by the hash of its T1, is unused and is used now; the registration
 	// has the state and the key that the challenge was begun for, and is paired now;
@@ -196,7 +197,7 @@ func (s *Service) Begin(ctx context.Context, owner access.UserID, r Request, rec
 // its owner gives it another.
 func (s *Service) Confirm(ctx context.Context, owner access.UserID, pairing ID, signature []byte, record Record) (DeviceID, access.Tracker, error) {
 	now := s.Now()
-	c, found, err := s.Store.Attempt(ctx, pairing, now)
+	c, found, err := s.Store.Attempt(ctx, pairing, owner, now)
 	if err != nil {
 		return DeviceID{}, access.Tracker{}, fault.Wrap(fault.Unavailable, "challenge cannot be read", err)
 	}

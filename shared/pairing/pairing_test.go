@@ -219,7 +219,7 @@ func TestEachByte(t *testing.T) {
 
 // begun puts the challenge of b back as it was before anybody tried.
 func (w *world) begun(t testing.TB, b pairing.Begun) pairing.ID {
-	c, found, err := w.store.Attempt(t.Context(), b.Pairing, w.now)
+	c, found, err := w.store.Attempt(t.Context(), b.Pairing, w.ada, w.now)
 	require.NoError(t, err)
 	require.True(t, found)
 	require.NoError(t, w.store.Begin(t.Context(), c))
@@ -291,6 +291,22 @@ func TestSixthTry(t *testing.T) {
 		refused(t, err)
 		require.Empty(t, w.store.Owners(r.Device))
 	})
+}
+
+// TestOverheardT1: who knows a pairing's name, which stands in T1, takes none of its tries.
+func TestOverheardT1(t *testing.T) {
+	w := newWorld(t)
+	tr := w.made(t, "1")
+	b := w.begin(t, w.ada, tr)
+	good := answer(t, tr, b)
+	for range 3 * pairing.Tries {
+		for _, said := range [][]byte{good, []byte("wrong")} {
+			_, _, err := w.Confirm(t.Context(), w.ben, b.Pairing, said, w.record)
+			refused(t, err)
+		}
+	}
+	_, _, err := w.Confirm(t.Context(), w.ada, b.Pairing, good, w.record)
+	require.NoError(t, err)
 }
 
 func TestRefusedToConfirm(t *testing.T) {

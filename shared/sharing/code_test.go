@@ -55,8 +55,8 @@ func TestNoRandomness(t *testing.T) {
 func TestKeys(t *testing.T) {
 	user, err := access.NewUserID(rand.Reader)
 	require.NoError(t, err)
-	require.Equal(t, access.OwnerKey(user), sharing.SharedKey(user.String()))
-	require.Equal(t, "organisation#clinic", sharing.SharedKey(access.OrganisationPrefix+"clinic"))
+	require.Equal(t, "shared#"+user.String(), sharing.SharedKey(user.String()))
+	require.Equal(t, "shared#organisation#clinic", sharing.SharedKey(access.OrganisationPrefix+"clinic"))
 	require.Equal(t, "invitation#s", sharing.InvitationKey("s"))
 }
 

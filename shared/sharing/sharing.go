@@ -64,18 +64,23 @@ type SessionEntry struct {
 // ErrNone and ErrFull mean that nobody knows whether it happened.
 type Store interface {
 	// AddGrant adds a grant that nobody has accepted, and its invitation; ErrFull where
-	// there are access.MaxGrants, or the account is not active.
+	// there are access.MaxGrants, or the account is not active. The very same again, of
+	// which nobody has heard yet, is no error: its first answer was lost.
 	AddGrant(ctx context.Context, id string, g access.Grant, selector string, i Invitation) error
-	// RemoveGrant removes a grant, accepted or not: its invitation opens nothing then. ErrNone where there is none.
+	// RemoveGrant removes a grant, accepted or not, and the entry of who has it: its
+	// invitation opens nothing then. ErrNone where there is none.
 	RemoveGrant(ctx context.Context, owner access.UserID, id string) error
 	// Try takes one of the tries of an invitation that can still be accepted, and
 	// returns it; ErrNone of all others. For each it is one call of the same form.
 	Try(ctx context.Context, selector string, now time.Time) (Invitation, error)
 	// Accept uses an invitation up and makes its grant somebody's; ErrNone where either
-	// is not there any more, the grant has ended, or the account does not share (any more).
-	Accept(ctx context.Context, selector string, i Invitation, to string, now time.Time) error
-	// SharedWith is what was accepted for somebody, as Grant.To names him: at most most.
-	SharedWith(ctx context.Context, to string, most int) ([]Shared, error)
+	// is not there any more, the grant has ended, or the account is not active. Until is
+	// the grant's: so long it is in his list. Whether the owner consents to share is asked
+	// each time that something is to be opened, and not here.
+	Accept(ctx context.Context, selector string, i Invitation, to string, until, now time.Time) error
+	// SharedWith is what somebody, as Grant.To names him, has accepted that has neither
+	// been withdrawn nor ended: at most most.
+	SharedWith(ctx context.Context, to string, most int, now time.Time) ([]Shared, error)
 	// Owners are the documents of accounts that exist, by id, strongly consistent.
 	Owners(ctx context.Context, ids []access.UserID) (map[access.UserID]access.Owner, error)
 
@@ -98,17 +103,10 @@ type Store interface {
 // InvitationKey is the `id` of an invitation's item in the Accounts table.
 func InvitationKey(selector string) string { return "invitation#" + selector }
 
-// SharedKey is the `id` of the entries of somebody's list, SharedPrefix the start of
-// their `document`: the owner's id and the grant's follow.
-func SharedKey(to string) string {
-	if _, err := access.ParseUserID(to); err == nil {
-		return "user#" + to
-	}
-	return to // access.OrganisationPrefix and a name
-}
-
-// SharedPrefix is the start of the `document` of an entry.
-const SharedPrefix = "shared#"
+// SharedKey is the `id` of the entries of somebody's list, as Grant.To names him; their
+// `document` is the owner's id and the grant's. They stand apart from owners' documents,
+// so that who may remove the one cannot remove the other.
+func SharedKey(to string) string { return "shared#" + to }
 
 // SortSessions puts the latest sign-in first.
 func SortSessions(all []SessionEntry) {

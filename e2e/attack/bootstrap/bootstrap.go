@@ -181,17 +181,27 @@ func (p *Process) Peak(t testing.TB) int64 {
 // Peak is VmHWM of a process, in bytes.
 func Peak(t testing.TB, pid int) int64 {
 	t.Helper()
-	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
+	n, err := held(pid, "VmHWM:")
 	require.NoError(t, err)
+	return n
+}
+
+// Resident is VmRSS of a process, in bytes: what it holds now.
+func Resident(pid int) (int64, error) { return held(pid, "VmRSS:") }
+
+// held reads a line of status in proc(5). A process that has ended has none.
+func held(pid int, name string) (int64, error) {
+	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
+	if err != nil {
+		return 0, err
+	}
 	for line := range strings.Lines(string(status)) {
-		if fields := strings.Fields(line); len(fields) == 3 && fields[0] == "VmHWM:" {
+		if fields := strings.Fields(line); len(fields) == 3 && fields[0] == name {
 			kib, err := strconv.ParseInt(fields[1], 10, 64)
-			require.NoError(t, err)
-			return kib << 10
+			return kib << 10, err
 		}
 	}
-	t.Fatalf("process %d has no VmHWM", pid)
-	return 0
+	return 0, ErrEnded
 }
 
 // Invoke hands an event to the function and returns its answer. Errors: ErrEnded,

@@ -11,7 +11,7 @@ from typing import Any
 import requests
 from localstack.runtime import hooks
 
-from fitvault_local import authorizer, limits, payload
+from fitvault_local import admission, authorizer, limits, payload
 from fitvault_local.report import report
 
 LOG = logging.getLogger(__name__)
@@ -110,4 +110,5 @@ def install() -> None:
 
     handlers.preprocess_request.append(front_door)
     RestApiAwsProxyIntegration.create_lambda_input_event = event_of
+    admission.install()
     report("frontdoor")

@@ -17,6 +17,7 @@ import (
 func Memberships(t *testing.T, d interface {
 	Read(ctx context.Context, keys access.Keys) (access.Documents, error)
 	PutMemberships(ctx context.Context, issuer, subject string, before, after access.Caller) error
+	EndSessions(ctx context.Context, issuer, subject string, until time.Time) error
 }, conflict error, put func(t *testing.T, issuer, subject string, c access.Caller)) {
 	const issuer = "https://issuer"
 	caller := func(t *testing.T, subject string) access.Caller {
@@ -57,14 +58,10 @@ func Memberships(t *testing.T, d interface {
 		held := access.Caller{User: user, Organisations: []string{"team"}, Proposal: a}
 		person := rand.Text()
 		put(t, issuer, person, held)
-		other, err := access.NewUserID(rand.Reader)
-		require.NoError(t, err)
 		later, fewer := *a, *a
 		later.Until, fewer.Organisations = until.Add(time.Second), []string{"clinic"}
 		for name, before := range map[string]access.Caller{
 			"nobody":                 {},
-			"of the staff":           {Organisations: held.Organisations, Proposal: a},
-			"somebody else":          {User: other, Organisations: held.Organisations, Proposal: a},
 			"no organisation":        {User: user, Proposal: a},
 			"another one":            {User: user, Organisations: []string{"clinic"}, Proposal: a},
 			"one more":               {User: user, Organisations: []string{"clinic", "team"}, Proposal: a},
@@ -82,6 +79,43 @@ func Memberships(t *testing.T, d interface {
 		found, err := d.Read(t.Context(), access.Keys{Issuer: issuer, Subject: nobody})
 		require.NoError(t, err)
 		require.Nil(t, found.Caller)
+	})
+	t.Run("whose account it is stays", func(t *testing.T) {
+		person := rand.Text()
+		put(t, issuer, person, access.Caller{User: user})
+		other, err := access.NewUserID(rand.Reader)
+		require.NoError(t, err)
+		require.NoError(t, d.PutMemberships(t.Context(), issuer, person, access.Caller{User: user}, access.Caller{User: other, Organisations: []string{"clinic"}}))
+		require.Equal(t, access.Caller{User: user, Organisations: []string{"clinic"}}, caller(t, person))
+	})
+	t.Run("all sessions end, and none comes back", func(t *testing.T) {
+		staff, at := rand.Text(), until
+		require.ErrorIs(t, d.EndSessions(t.Context(), issuer, staff, at), conflict)
+		found, err := d.Read(t.Context(), access.Keys{Issuer: issuer, Subject: staff})
+		require.NoError(t, err)
+		require.Nil(t, found.Caller, "who has no document gets none")
+		held := access.Caller{Roles: []access.Role{access.Maker}}
+		require.NoError(t, d.PutMemberships(t.Context(), issuer, staff, access.Caller{}, held))
+		for _, then := range []time.Time{at, at, at.Add(time.Second)} {
+			held.SessionsFrom = then
+			require.NoError(t, d.EndSessions(t.Context(), issuer, staff, then))
+			require.Equal(t, held, caller(t, staff))
+		}
+		require.ErrorIs(t, d.EndSessions(t.Context(), issuer, staff, at), conflict)
+		require.Equal(t, held, caller(t, staff))
+
+		after := held
+		after.Roles = nil
+		require.NoError(t, d.PutMemberships(t.Context(), issuer, staff, held, after))
+		require.Equal(t, after, caller(t, staff), "other changes leave it")
+		before := after
+		after.SessionsFrom = at.Add(time.Hour)
+		require.NoError(t, d.PutMemberships(t.Context(), issuer, staff, before, after))
+		require.Equal(t, after, caller(t, staff), "a role that is taken may end them")
+		before.SessionsFrom = time.Time{}
+		late := access.Caller{SessionsFrom: at}
+		require.ErrorIs(t, d.PutMemberships(t.Context(), issuer, staff, before, late), conflict)
+		require.Equal(t, after, caller(t, staff))
 	})
 	t.Run("of many at once one is first", func(t *testing.T) {
 		staff := rand.Text()

@@ -46,26 +46,33 @@ var ReadingTypes = []string{mediaJSON, mediaJSONGz}
 // RecordingQuery is what the query of a recording may hold.
 var RecordingQuery = []edge.Parameter{{Name: "profile"}}
 
-// Request is what the call asks of intake, of readings or, unsigned, a recording, with the call's own body; Record writes
+// Upload is what a call asks of intake, and who has signed it, if anybody has.
+type Upload struct {
+	intake.Request
+	word *word
+}
+
+// Request is the upload of the call, of readings or, unsigned, a recording, with the call's own body; Record writes
 // its audit event. What can be refused by the request's head is refused here, before
 // a body is decrypted or unpacked.
-func Request(r *http.Request, c *edge.Call, recording bool) (intake.Request, error) {
+func Request(r *http.Request, c *edge.Call, recording bool) (Upload, error) {
 	key, err := idempotencyKey(r.Header)
 	if err != nil {
-		return intake.Request{}, err
+		return Upload{}, err
 	}
 	if recording && len(r.Header.Values(signatureHeader)) > 0 { // nobody shall think that it was checked
-		return intake.Request{}, fault.New(fault.BadRequest, "recordings are not signed")
+		return Upload{}, fault.New(fault.BadRequest, "recordings are not signed")
 	}
 	if c.Owner.Settings.Signed && len(r.Header.Values(signatureHeader)) == 0 {
-		return intake.Request{}, fault.New(fault.SignatureRequired, "the account takes signed uploads only")
+		return Upload{}, fault.New(fault.SignatureRequired, "the account takes signed uploads only")
 	}
-	if _, _, err := signer(r.Header, c.Owner); err != nil {
-		return intake.Request{}, err
+	word, err := signer(r.Header, c.Owner)
+	if err != nil {
+		return Upload{}, err
 	}
 	lenient := c.Query().Has("profile")
 	if lenient && c.Query().Get("profile") != "lenient" {
-		return intake.Request{}, fault.New(fault.BadRequest, "profile is not one that there is")
+		return Upload{}, fault.New(fault.BadRequest, "profile is not one that there is")
 	}
 	rank, permits := block.RankOwner, (func(reading.Type) bool)(nil)
 	if c.Decision.Bounded { // somebody else, or an app that is not ours
@@ -75,13 +82,13 @@ func Request(r *http.Request, c *edge.Call, recording bool) (intake.Request, err
 	if c.Principal.User != c.Owner.User {
 		by = c.Principal.User.String() // "" of a system, whose client is nobody else's
 	}
-	return intake.Request{
+	return Upload{word: word, Request: intake.Request{
 		Lenient: lenient, By: by, Owner: c.Owner.User.String(), DataKey: c.Owner.DataKey, Client: c.Principal.Client, Rank: rank, IdempotencyKey: key,
 		SealedOnly: c.Owner.Settings.Sealed, Permits: permits, Body: c.Body(), MediaType: c.ContentType,
 		Record: func(ctx context.Context, manifest string, accepted, rejected int) error {
 			return c.Audit(ctx, auditlog.Event{Manifest: manifest, Records: accepted, Rejected: rejected})
 		},
-	}, nil
+	}}, nil
 }
 
 // idempotencyKey is a text of 1 to 255 characters; "" where there is none. The
@@ -98,61 +105,64 @@ func idempotencyKey(h http.Header) (string, error) {
 }
 
 // Readings takes request in, whose MediaType is one of ReadingTypes, and answers.
-func Readings(w http.ResponseWriter, r *http.Request, c *edge.Call, in *intake.Intake, request intake.Request) (err error) {
+func Readings(w http.ResponseWriter, r *http.Request, c *edge.Call, in *intake.Intake, request Upload) (err error) {
 	if request.MediaType == mediaJSONGz {
 		if request.Body, err = gzipbody.Decompress(request.Body, openmhealth.Intake.Bytes); err != nil {
 			return err
 		}
 	}
-	if request.Signed, err = signed(r.Header, c.Owner, request.Body); err != nil {
-		return err
-	}
-	if by := request.Signed; by != nil { // the event says whose word it is
+	if request.word != nil {
+		by, err := request.word.of(request.Body)
+		if err != nil {
+			return err
+		}
+		request.Signed = by // and the event says whose word it is
 		request.Record = func(ctx context.Context, manifest string, accepted, rejected int) error {
 			return c.Audit(ctx, auditlog.Event{Manifest: manifest, Records: accepted, Rejected: rejected, Device: by.Device, Pairing: by.Pairing})
 		}
 	}
-	results, err := in.Readings(r.Context(), request)
+	results, err := in.Readings(r.Context(), request.Request)
 	if err != nil {
 		return alarmed(r.Context(), c, err)
 	}
 	return edge.WriteText(w, http.StatusOK, appendResults(nil, results))
 }
 
+// word is a tracker's signature, and the key that it must be of.
+type word struct {
+	signedpayload.Signature
+	key pairing.Key
+}
+
 // signer reads a tracker's signature, and whose key it must be of; nil where there is
 // none. A tracker of somebody else, one that is unpaired or lost, an earlier pairing's:
 // they are all the same refusal as another key's.
-func signer(h http.Header, owner access.Owner) (*signedpayload.Signature, pairing.Key, error) {
+func signer(h http.Header, owner access.Owner) (*word, error) {
 	values := h.Values(signatureHeader)
 	if len(values) == 0 {
-		return nil, pairing.Key{}, nil
+		return nil, nil
 	}
 	s, err := signedpayload.Parse(values[0])
 	if err != nil {
-		return nil, pairing.Key{}, err
+		return nil, err
 	}
 	tracker, paired := owner.Trackers[s.Device.String()]
 	if !paired || tracker.State != access.Active || tracker.Pairing != s.Pairing.String() {
-		return nil, pairing.Key{}, signedpayload.Refused()
+		return nil, signedpayload.Refused()
 	}
 	key, err := pairing.ParseKey(tracker.Key)
 	if err != nil {
-		return nil, pairing.Key{}, fault.New(fault.Internal, "owner document: tracker's key")
+		return nil, fault.New(fault.Internal, "owner document: tracker's key")
 	}
-	return &s, key, nil
+	return &word{s, key}, nil
 }
 
-// signed checks a tracker's signature over body, as it was before compression; nil
-// where there is none.
-func signed(h http.Header, owner access.Owner, body []byte) (*intake.Signed, error) {
-	s, key, err := signer(h, owner)
-	if err != nil || s == nil {
-		return nil, err
-	}
-	if !s.Verify(key, body) {
+// of checks that it is the word for body, as it was before compression.
+func (w word) of(body []byte) (*intake.Signed, error) {
+	if !w.Verify(w.key, body) {
 		return nil, signedpayload.Refused()
 	}
-	return &intake.Signed{Device: s.Device.String(), Pairing: s.Pairing.String(), Counter: s.Counter, Text: s.Text}, nil
+	return &intake.Signed{Device: w.Device.String(), Pairing: w.Pairing.String(), Counter: w.Counter, Text: w.Text}, nil
 }
 
 // appendResults writes what a batch is answered with. There are up to a thousand
@@ -196,9 +206,9 @@ func appendQuoted(b []byte, s string) []byte {
 const softLimit = 16 << 20
 
 // Recording takes request in, whose MediaType is one of intake.RecordingTypes, and answers.
-func Recording(w http.ResponseWriter, r *http.Request, c *edge.Call, in *intake.Intake, request intake.Request) error {
+func Recording(w http.ResponseWriter, r *http.Request, c *edge.Call, in *intake.Intake, request Upload) error {
 	defer debug.SetMemoryLimit(debug.SetMemoryLimit(softLimit)) // a process serves one request at a time
-	e, err := in.Recording(r.Context(), request)
+	e, err := in.Recording(r.Context(), request.Request)
 	if err != nil {
 		return alarmed(r.Context(), c, err)
 	}

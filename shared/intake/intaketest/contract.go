@@ -259,8 +259,9 @@ func BlocksContract(t *testing.T, store intake.Blocks, pieces Pieces) {
 
 // CountersContract is the contract of intake.Counters.
 func CountersContract(t *testing.T, c intake.Counters) {
-	advance := func(t *testing.T, pairing string, n int64, mark []byte) bool {
-		rising, err := c.Advance(t.Context(), pairing, n, mark)
+	now := time.Date(2026, 5, 4, 7, 25, 0, 0, time.UTC)
+	advance := func(t *testing.T, pairing string, n int64, mark []byte, at ...time.Time) bool {
+		rising, err := c.Advance(t.Context(), pairing, n, mark, append(at, now)[0])
 		require.NoError(t, err)
 		return rising
 	}
@@ -275,13 +276,21 @@ func CountersContract(t *testing.T, c intake.Counters) {
 		}
 		require.True(t, advance(t, name("pairing"), 1, b), "each pairing has its own")
 	})
+	t.Run("the same one goes on for as long as a manifest would be kept", func(t *testing.T) {
+		pairing, a := name("pairing"), random(32)
+		require.True(t, advance(t, pairing, 3, a))
+		require.True(t, advance(t, pairing, 3, a))
+		require.False(t, advance(t, pairing, 3, a, now.Add(intake.Keep)))
+		require.True(t, advance(t, pairing, 3, a, now.Add(intake.Keep-time.Second)))
+		require.True(t, advance(t, pairing, 4, random(32), now.Add(2*intake.Keep)))
+	})
 	t.Run("of many payloads with one counter one is taken", func(t *testing.T) {
 		pairing := name("pairing")
 		taken := make([]bool, writers)
 		var all sync.WaitGroup
 		for i := range writers {
 			mark := random(32)
-			all.Go(func() { taken[i], _ = c.Advance(t.Context(), pairing, 7, mark) })
+			all.Go(func() { taken[i], _ = c.Advance(t.Context(), pairing, 7, mark, now) })
 		}
 		all.Wait()
 		n := 0
@@ -293,7 +302,7 @@ func CountersContract(t *testing.T, c intake.Counters) {
 		require.Equal(t, 1, n)
 	})
 	t.Run("a store that does not answer is an error", func(t *testing.T) {
-		_, err := c.Advance(ended(t), name("pairing"), 1, random(32))
+		_, err := c.Advance(ended(t), name("pairing"), 1, random(32), now)
 		require.Error(t, err)
 	})
 }

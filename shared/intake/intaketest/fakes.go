@@ -32,21 +32,22 @@ type Counters struct {
 type counter struct {
 	n    int64
 	mark []byte
+	at   time.Time
 }
 
-func (c *Counters) Advance(ctx context.Context, pairing string, n int64, mark []byte) (rising bool, err error) {
+func (c *Counters) Advance(ctx context.Context, pairing string, n int64, mark []byte, at time.Time) (rising bool, err error) {
 	err = c.Hook.around(ctx, "advance", func() {
 		c.mu.Lock()
 		defer c.mu.Unlock()
 		held, ok := c.last[pairing]
-		rising = !ok || n > held.n || n == held.n && bytes.Equal(mark, held.mark)
+		rising = !ok || n > held.n || n == held.n && bytes.Equal(mark, held.mark) && at.Before(held.at.Add(intake.Keep))
 		if !rising {
 			return
 		}
 		if c.last == nil {
 			c.last = map[string]counter{}
 		}
-		c.last[pairing] = counter{n, bytes.Clone(mark)}
+		c.last[pairing] = counter{n, bytes.Clone(mark), at}
 	})
 	return rising, err
 }

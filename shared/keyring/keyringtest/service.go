@@ -66,6 +66,16 @@ func (s *Service) Sign(t testing.TB, statement vault.Statement) []byte {
 	return signature
 }
 
+// Seal seals a piece to an owner's key, as intake would and has not.
+func (s *Service) Seal(t testing.TB, now func() time.Time, owner, keyID string, place vault.Place, plaintext []byte) []byte {
+	t.Helper()
+	sealer, err := s.Ring(t, now).Sealer(t.Context(), owner, keyID)
+	require.NoError(t, err)
+	sealed, err := sealer.Seal(place, plaintext)
+	require.NoError(t, err)
+	return sealed
+}
+
 // Ring is a keyring on these keys, as one process has it.
 func (s *Service) Ring(t testing.TB, now func() time.Time) *keyring.Ring {
 	t.Helper()

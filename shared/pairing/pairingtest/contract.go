@@ -147,28 +147,39 @@ func Contract(t *testing.T, s Whole, account func(t *testing.T) access.UserID, t
 	t.Run("a challenge comes back as it was, five times", func(t *testing.T) {
 		owner, d := account(t), register(t)
 		c := challenge(t, owner, d, now)
-		_, found, err := s.Attempt(ctx, c.T1.Pairing, now)
+		_, found, err := s.Attempt(ctx, c.T1.Pairing, c.Owner, now)
 		require.NoError(t, err)
 		require.False(t, found)
 		c.Old, c.Was = NewKey(t), pairing.Retired
 		require.NoError(t, s.Begin(ctx, c))
 		for range pairing.Tries {
-			held, found, err := s.Attempt(ctx, c.T1.Pairing, now)
+			held, found, err := s.Attempt(ctx, c.T1.Pairing, c.Owner, now)
 			require.NoError(t, err)
 			require.True(t, found)
 			held.T1.Expires = held.T1.Expires.UTC()
 			require.Equal(t, c, held)
 		}
-		_, found, err = s.Attempt(ctx, c.T1.Pairing, now)
+		_, found, err = s.Attempt(ctx, c.T1.Pairing, c.Owner, now)
 		require.NoError(t, err)
 		require.False(t, found)
 	})
+	t.Run("somebody else takes no try of it", func(t *testing.T) {
+		c, other := begin(t, account(t), register(t)), account(t)
+		for range 2 * pairing.Tries {
+			_, found, err := s.Attempt(ctx, c.T1.Pairing, other, now)
+			require.NoError(t, err)
+			require.False(t, found)
+		}
+		_, found, err := s.Attempt(ctx, c.T1.Pairing, c.Owner, now)
+		require.NoError(t, err)
+		require.True(t, found)
+	})
 	t.Run("nor after its time", func(t *testing.T) {
 		c := begin(t, account(t), register(t))
-		_, found, err := s.Attempt(ctx, c.T1.Pairing, c.T1.Expires)
+		_, found, err := s.Attempt(ctx, c.T1.Pairing, c.Owner, c.T1.Expires)
 		require.NoError(t, err)
 		require.False(t, found)
-		_, found, err = s.Attempt(ctx, c.T1.Pairing, c.T1.Expires.Add(-time.Second))
+		_, found, err = s.Attempt(ctx, c.T1.Pairing, c.Owner, c.T1.Expires.Add(-time.Second))
 		require.NoError(t, err)
 		require.True(t, found)
 	})
@@ -184,7 +195,7 @@ func Contract(t *testing.T, s Whole, account func(t *testing.T) access.UserID, t
 		found := has[d.ID.String()]
 		found.Since = found.Since.UTC()
 		require.Equal(t, trackerOf(c, now), found)
-		_, again, err := s.Attempt(ctx, c.T1.Pairing, now)
+		_, again, err := s.Attempt(ctx, c.T1.Pairing, c.Owner, now)
 		require.NoError(t, err)
 		require.False(t, again, "used")
 		require.ErrorIs(t, s.Pair(ctx, c, trackerOf(c, now)), pairing.ErrTaken)
@@ -332,7 +343,7 @@ func Contract(t *testing.T, s Whole, account func(t *testing.T) access.UserID, t
 		_, err = s.CountTry(ended, owner, d.ID, now)
 		require.Error(t, err)
 		require.Error(t, s.Begin(ended, c))
-		_, _, err = s.Attempt(ended, c.T1.Pairing, now)
+		_, _, err = s.Attempt(ended, c.T1.Pairing, c.Owner, now)
 		require.Error(t, err)
 		err = s.Pair(ended, c, trackerOf(c, now))
 		require.Error(t, err)

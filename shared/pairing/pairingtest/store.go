@@ -147,14 +147,14 @@ func (s *Store) Begin(ctx context.Context, c pairing.Challenge) error {
 	return nil
 }
 
-func (s *Store) Attempt(ctx context.Context, id pairing.ID, now time.Time) (pairing.Challenge, bool, error) {
+func (s *Store) Attempt(ctx context.Context, id pairing.ID, owner access.UserID, now time.Time) (pairing.Challenge, bool, error) {
 	done, err := s.call(ctx, "attempt")
 	if err != nil {
 		return pairing.Challenge{}, false, err
 	}
 	defer done()
 	b := s.begun[id]
-	if b == nil || b.used || b.tries >= pairing.Tries || !now.Before(b.T1.Expires) {
+	if b == nil || b.Owner != owner || b.used || b.tries >= pairing.Tries || !now.Before(b.T1.Expires) {
 		return pairing.Challenge{}, false, nil
 	}
 	b.tries++

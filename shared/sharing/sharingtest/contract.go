@@ -77,6 +77,13 @@ func (p party) invitation(owner access.UserID) (string, sharing.Code, sharing.In
 	return id, code, sharing.Invitation{Owner: owner, Grant: id, Verifier: code.Hash(), Expires: p.now.Add(sharing.InvitationLife)}
 }
 
+func (p party) shared(to string, now time.Time) []sharing.Shared {
+	p.Helper()
+	all, err := p.SharedWith(p.Context(), to, 10, now)
+	require.NoError(p, err)
+	return all
+}
+
 // together calls f at once by many, and counts how often it returned each error.
 func together(t *testing.T, f func(n int) error) map[error]int {
 	t.Helper()
@@ -117,28 +124,61 @@ func Contract(t *testing.T, accounts Accounts, put func(t *testing.T, o access.O
 		require.NoError(p, err)
 		require.True(p, code.Matches(found.Verifier))
 		require.Equal(p, i, found)
-		require.NoError(p, p.Accept(p.Context(), code.Selector(), found, other.String(), p.now))
+		require.NoError(p, p.Accept(p.Context(), code.Selector(), found, other.String(), p.permit().Until, p.now))
 		require.Equal(p, map[string]access.Grant{id: {Permit: p.permit(), To: other.String()}}, p.read(owner).Grants)
-		shared, err := p.SharedWith(p.Context(), other.String(), 10)
+		shared, err := p.SharedWith(p.Context(), other.String(), 10, p.now)
 		require.NoError(p, err)
 		require.Equal(p, []sharing.Shared{{Owner: owner, Grant: id}}, shared)
 
 		_, err = p.Try(p.Context(), code.Selector(), p.now)
 		require.Equal(p, sharing.ErrNone, err, "it is used up")
-		require.Equal(p, sharing.ErrNone, p.Accept(p.Context(), code.Selector(), found, owner.String(), p.now))
+		require.Equal(p, sharing.ErrNone, p.Accept(p.Context(), code.Selector(), found, owner.String(), p.permit().Until, p.now))
 
 		require.NoError(p, p.RemoveGrant(p.Context(), owner, id))
 		require.Empty(p, p.read(owner).Grants)
 		require.Equal(p, sharing.ErrNone, p.RemoveGrant(p.Context(), owner, id))
-		require.Equal(p, access.Active, p.read(other).State, "a list stands beside its owner's document")
+		require.Empty(p, p.shared(other.String(), p.now), "and from his list")
+	})
+	run("what has ended is in no list", func(p party) {
+		owner, other := p.owner(), p.owner()
+		_, code, i := p.invite(owner)
+		require.NoError(p, p.Accept(p.Context(), code.Selector(), i, other.String(), p.permit().Until, p.now))
+		require.Len(p, p.shared(other.String(), p.permit().Until.Add(-time.Second)), 1)
+		require.Empty(p, p.shared(other.String(), p.permit().Until))
+	})
+	run("what is withdrawn while it is accepted is in no list, and nobody has it", func(p party) {
+		for range 8 {
+			owner, other := p.owner(), p.owner()
+			id, code, i := p.invite(owner)
+			require.LessOrEqual(p, together(p.T, func(n int) error {
+				if n == 0 {
+					return p.RemoveGrant(p.Context(), owner, id)
+				}
+				return p.Accept(p.Context(), code.Selector(), i, other.String(), p.permit().Until, p.now)
+			})[nil], 2)
+			if _, there := p.read(owner).Grants[id]; there { // it met another on the way
+				require.NoError(p, p.RemoveGrant(p.Context(), owner, id))
+			}
+			require.Empty(p, p.shared(other.String(), p.now))
+		}
+	})
+	run("a full account gets no invitation either", func(p party) {
+		owner := p.owner()
+		for range access.MaxGrants {
+			p.invite(owner)
+		}
+		id, code, i := p.invitation(owner)
+		require.Equal(p, sharing.ErrFull, p.AddGrant(p.Context(), id, access.Grant{Permit: p.permit()}, code.Selector(), i))
+		_, err := p.Try(p.Context(), code.Selector(), p.now)
+		require.Equal(p, sharing.ErrNone, err)
 	})
 	run("an organisation has a list of its own", func(p party) {
 		owner := p.owner()
 		name := access.OrganisationPrefix + "clinic-" + hex.EncodeToString([]byte(owner.String()[:8]))
 		id, code, i := p.invite(owner)
-		require.NoError(p, p.Accept(p.Context(), code.Selector(), i, name, p.now))
+		require.NoError(p, p.Accept(p.Context(), code.Selector(), i, name, p.permit().Until, p.now))
 		require.Equal(p, name, p.read(owner).Grants[id].To)
-		shared, err := p.SharedWith(p.Context(), name, 10)
+		shared, err := p.SharedWith(p.Context(), name, 10, p.now)
 		require.NoError(p, err)
 		require.Equal(p, []sharing.Shared{{Owner: owner, Grant: id}}, shared)
 	})
@@ -169,14 +209,16 @@ func Contract(t *testing.T, accounts Accounts, put func(t *testing.T, o access.O
 		for n := range others {
 			others[n], _ = access.NewUserID(rand.Reader)
 		}
-		count := together(p.T, func(n int) error { return p.Accept(p.Context(), code.Selector(), i, others[n].String(), p.now) })
+		count := together(p.T, func(n int) error {
+			return p.Accept(p.Context(), code.Selector(), i, others[n].String(), p.permit().Until, p.now)
+		})
 		require.LessOrEqual(p, count[nil], 1)
 		if count[nil] == 0 { // each met another on the way: then it is still to be had
-			require.NoError(p, p.Accept(p.Context(), code.Selector(), i, others[0].String(), p.now))
+			require.NoError(p, p.Accept(p.Context(), code.Selector(), i, others[0].String(), p.permit().Until, p.now))
 		}
 		lists := 0
 		for _, other := range others {
-			shared, err := p.SharedWith(p.Context(), other.String(), 10)
+			shared, err := p.SharedWith(p.Context(), other.String(), 10, p.now)
 			require.NoError(p, err)
 			if lists += len(shared); len(shared) > 0 {
 				require.Equal(p, other.String(), p.read(owner).Grants[id].To)
@@ -193,26 +235,22 @@ func Contract(t *testing.T, accounts Accounts, put func(t *testing.T, o access.O
 				o.Grants[id] = g
 			},
 			"a grant of an account that is not active": func(o *access.Owner, _ string) { o.State = "closing" },
-			"a grant of an account that does not share": func(o *access.Owner, _ string) {
-				o.Consents[access.Sharing] = access.Consent{Version: "1", Time: p.now}
-			},
-			"a grant of an account that has never said a word": func(o *access.Owner, _ string) { delete(o.Consents, access.Sharing) },
 		} {
 			user := p.owner()
 			id, code, i := p.invite(user)
 			o := p.read(user)
 			change(&o, id)
 			p.put(p.T, o)
-			require.Equal(p, sharing.ErrNone, p.Accept(p.Context(), code.Selector(), i, user.String(), p.now), name)
-			shared, err := p.SharedWith(p.Context(), user.String(), 10)
+			require.Equal(p, sharing.ErrNone, p.Accept(p.Context(), code.Selector(), i, user.String(), p.permit().Until, p.now), name)
+			shared, err := p.SharedWith(p.Context(), user.String(), 10, p.now)
 			require.NoError(p, err)
 			require.Empty(p, shared, name)
 		}
 		user := p.owner()
 		_, code, i := p.invite(user)
-		require.Equal(p, sharing.ErrNone, p.Accept(p.Context(), code.Selector(), i, user.String(), p.permit().Until), "a grant that has ended")
-		require.Equal(p, sharing.ErrNone, p.Accept(p.Context(), sharing.ParseCode("x").Selector(), i, user.String(), p.now), "an invitation that there is not")
-		require.NoError(p, p.Accept(p.Context(), code.Selector(), i, user.String(), p.now), "what failed has used nothing up")
+		require.Equal(p, sharing.ErrNone, p.Accept(p.Context(), code.Selector(), i, user.String(), p.permit().Until, p.permit().Until), "a grant that has ended")
+		require.Equal(p, sharing.ErrNone, p.Accept(p.Context(), sharing.ParseCode("x").Selector(), i, user.String(), p.permit().Until, p.now), "an invitation that there is not")
+		require.NoError(p, p.Accept(p.Context(), code.Selector(), i, user.String(), p.permit().Until, p.now), "what failed has used nothing up")
 	})
 	run("many grants at once are as many as there may be", func(p party) {
 		owner := p.owner()
@@ -225,6 +263,20 @@ func Contract(t *testing.T, accounts Accounts, put func(t *testing.T, o access.O
 		})
 		require.Equal(p, map[error]int{nil: 3, sharing.ErrFull: writers - 3}, count)
 		require.Len(p, p.read(owner).Grants, access.MaxGrants)
+	})
+	run("a grant whose answer was lost is made once, and the next answer says so", func(p party) {
+		owner := p.owner()
+		id, code, i := p.invitation(owner)
+		for range 2 {
+			require.NoError(p, p.AddGrant(p.Context(), id, access.Grant{Permit: p.permit()}, code.Selector(), i))
+		}
+		require.Len(p, p.read(owner).Grants, 1)
+		other := i
+		other.Verifier[0]++
+		require.Equal(p, sharing.ErrFull, p.AddGrant(p.Context(), id, access.Grant{Permit: p.permit()}, code.Selector(), other), "another one under the same names")
+		_, err := p.Try(p.Context(), code.Selector(), p.now)
+		require.NoError(p, err)
+		require.Equal(p, sharing.ErrFull, p.AddGrant(p.Context(), id, access.Grant{Permit: p.permit()}, code.Selector(), i), "somebody has heard of it")
 	})
 	run("changes at once do not undo each other", func(p party) {
 		owner := p.owner()
@@ -308,9 +360,9 @@ func Contract(t *testing.T, accounts Accounts, put func(t *testing.T, o access.O
 		owner, other := p.owner(), p.owner()
 		for range 3 {
 			_, code, i := p.invite(owner)
-			require.NoError(p, p.Accept(p.Context(), code.Selector(), i, other.String(), p.now))
+			require.NoError(p, p.Accept(p.Context(), code.Selector(), i, other.String(), p.permit().Until, p.now))
 		}
-		shared, err := p.SharedWith(p.Context(), other.String(), 2)
+		shared, err := p.SharedWith(p.Context(), other.String(), 2, p.now)
 		require.NoError(p, err)
 		require.Len(p, shared, 2)
 	})

@@ -27,7 +27,12 @@ type Store struct {
 	apps        map[string]access.App
 	sessions    map[string]map[string]access.Session
 	invitations map[string]*invitation
-	shared      map[string][]sharing.Shared
+	shared      map[string][]entry
+}
+
+type entry struct {
+	sharing.Shared
+	until time.Time
 }
 
 type invitation struct {
@@ -148,7 +153,10 @@ func (s *Store) AddGrant(ctx context.Context, id string, g access.Grant, selecto
 	if err != nil {
 		return err
 	}
-	if s.invitations[selector] != nil {
+	if same := s.invitations[selector]; same != nil {
+		if _, held := s.owners[i.Owner].Grants[id]; held && same.Invitation == i && same.tries == 0 {
+			return nil
+		}
 		return sharing.ErrFull
 	}
 	err = s.change(i.Owner, sharing.ErrFull, func(o access.Owner) bool {
@@ -167,7 +175,12 @@ func (s *Store) RemoveGrant(ctx context.Context, owner access.UserID, id string)
 	if err != nil {
 		return err
 	}
-	return s.change(owner, sharing.ErrNone, func(o access.Owner) bool { _, ok := o.Grants[id]; return ok }, func(o *access.Owner) { delete(o.Grants, id) })
+	return s.change(owner, sharing.ErrNone, func(o access.Owner) bool { _, ok := o.Grants[id]; return ok }, func(o *access.Owner) {
+		if to := o.Grants[id].To; to != "" {
+			set(&s.shared, to, slices.DeleteFunc(slices.Clone(s.shared[to]), func(e entry) bool { return e.Shared == sharing.Shared{Owner: owner, Grant: id} }))
+		}
+		delete(o.Grants, id)
+	})
 }
 
 func (s *Store) Try(ctx context.Context, selector string, now time.Time) (sharing.Invitation, error) {
@@ -184,7 +197,7 @@ func (s *Store) Try(ctx context.Context, selector string, now time.Time) (sharin
 	return i.Invitation, nil
 }
 
-func (s *Store) Accept(ctx context.Context, selector string, i sharing.Invitation, to string, now time.Time) error {
+func (s *Store) Accept(ctx context.Context, selector string, i sharing.Invitation, to string, until, now time.Time) error {
 	done, err := s.begin(ctx, "accept")
 	defer done()
 	if err != nil {
@@ -196,20 +209,24 @@ func (s *Store) Accept(ctx context.Context, selector string, i sharing.Invitatio
 	}
 	err = s.change(i.Owner, sharing.ErrNone, func(o access.Owner) bool {
 		g, ok := o.Grants[i.Grant]
-		return ok && g.To == "" && o.State == access.Active && o.Consents[access.Sharing].Given && g.Until.Unix() > now.Unix()
+		return ok && g.To == "" && o.State == access.Active && g.Until.Unix() > now.Unix()
 	}, func(o *access.Owner) { o.Grants[i.Grant] = access.Grant{Permit: o.Grants[i.Grant].Permit, To: to} })
 	if err == nil {
 		stored.used = true
-		set(&s.shared, to, append(slices.Clone(s.shared[to]), sharing.Shared{Owner: i.Owner, Grant: i.Grant}))
+		set(&s.shared, to, append(slices.Clone(s.shared[to]), entry{sharing.Shared{Owner: i.Owner, Grant: i.Grant}, until}))
 	}
 	return err
 }
 
-func (s *Store) SharedWith(ctx context.Context, to string, most int) ([]sharing.Shared, error) {
+func (s *Store) SharedWith(ctx context.Context, to string, most int, now time.Time) (all []sharing.Shared, err error) {
 	done, err := s.begin(ctx, "shared with")
 	defer done()
-	all := s.shared[to]
-	return slices.Clone(all[:min(most, len(all))]), err
+	for _, e := range s.shared[to] {
+		if e.until.Unix() > now.Unix() {
+			all = append(all, e.Shared)
+		}
+	}
+	return all[:min(most, len(all))], err
 }
 
 func (s *Store) Owners(ctx context.Context, ids []access.UserID) (map[access.UserID]access.Owner, error) {

@@ -1,0 +1,9 @@
+package e2e
+
+import (
+	"testing"
+
+	"fitvault/e2e/stack"
+)
+
+func TestMain(m *testing.M) { stack.Main(m) }

@@ -1,0 +1,221 @@
+package stack
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
+
+	"fitvault/shared/auditlog"
+	"fitvault/shared/dynamo"
+)
+
+// answered is what a package's tests asked the API for, by the id of the request.
+var answered = struct {
+	sync.Mutex
+	byRequest map[string]asked
+}{byRequest: map[string]asked{}}
+
+// asked is one answered request.
+type asked struct {
+	what    string // method, path and status
+	status  int
+	known   bool // its caller was known: he is told how his limits stand
+	begun   time.Time
+	settled time.Time
+}
+
+func note(what string, status int, h http.Header, begun time.Time) {
+	id := h.Get("X-Request-Id")
+	if id == "" {
+		return // the gateway's own answer
+	}
+	answered.Lock()
+	defer answered.Unlock()
+	answered.byRequest[id] = asked{what: fmt.Sprint(what, " ", status), status: status, known: h.Get("RateLimit") != "", begun: begun, settled: time.Now()}
+}
+
+// noting notes what goes to the API.
+type noting struct {
+	api  string
+	next http.RoundTripper
+}
+
+func (n noting) RoundTrip(r *http.Request) (*http.Response, error) {
+	begun := time.Now()
+	a, err := n.next.RoundTrip(r)
+	if err == nil && strings.HasPrefix(r.URL.String(), n.api) {
+		note(r.Method+" "+r.URL.Path, a.StatusCode, a.Header, begun)
+	}
+	return a, err
+}
+
+// Main runs a package's tests, and then holds the trail to what they did: each
+// access is in it exactly once, with who, by which app, what, when and with what
+// outcome, and then in the log exactly once; of the people whom the tests made there is nothing else.
+func Main(m *testing.M) {
+	code := m.Run()
+	if code == 0 && len(answered.byRequest) > 0 {
+		if err := trail(context.Background()); err != nil {
+			fmt.Println("--- FAIL: the audit trail after all tests:", err)
+			code = 1
+		}
+	}
+	os.Exit(code)
+}
+
+// stored is an event as it stands in the table.
+type stored struct {
+	auditlog.Event
+	leaf string // "" where it is not in the log yet
+}
+
+func trail(ctx context.Context) error {
+	folder, err := os.Getwd()
+	if err != nil {
+		return err
+	}
+	for !exists(filepath.Join(folder, "go.mod")) {
+		folder = filepath.Dir(folder)
+	}
+	s, err := read(folder)
+	if err != nil {
+		return err
+	}
+	began := time.Now()
+	for _, a := range answered.byRequest {
+		if a.begun.Before(began) {
+			began = a.begun
+		}
+	}
+	events, err := s.eventsSince(ctx, began)
+	if err != nil {
+		return err
+	}
+	if err := fits(events); err != nil {
+		return err
+	}
+	return s.sequenced(ctx, began)
+}
+
+func exists(path string) bool {
+	_, err := os.Stat(path)
+	return err == nil
+}
+
+// fits holds events to what was asked for.
+func fits(events []stored) error {
+	byRequest, people := map[string][]stored{}, map[string]bool{}
+	for _, e := range events {
+		if e.Outcome != auditlog.Alarm { // beside the event of the access
+			byRequest[e.Request] = append(byRequest[e.Request], e)
+		}
+		if _, ours := answered.byRequest[e.Request]; ours && slices.Contains(e.Reasons, "newcomer-consents") && e.Owner != "" {
+			people[e.Owner] = true
+		}
+	}
+	var wrong []error
+	for id, a := range answered.byRequest {
+		found := byRequest[id]
+		switch {
+		case a.status >= 500 && len(found) <= 1: // what failed may have been written before
+			continue
+		case a.known && a.status != http.StatusTooManyRequests && len(found) != 1, !a.known && len(found) != 0:
+			wrong = append(wrong, fmt.Errorf("%s has %d events", a.what, len(found)))
+			continue
+		}
+		for _, e := range found {
+			late := e.Time.Before(a.begun.Truncate(time.Millisecond)) || e.Time.After(a.settled)
+			if e.Caller == "" || e.Client == "" || e.Action == "" || e.Function == "" || late || a.status < 300 && e.Outcome != auditlog.Allowed {
+				wrong = append(wrong, fmt.Errorf("%s: its event lacks who, what, when or the outcome", a.what))
+			}
+		}
+	}
+	for _, e := range events {
+		if _, ours := answered.byRequest[e.Request]; !ours && (people[e.Owner] || people[e.Caller]) {
+			wrong = append(wrong, fmt.Errorf("an event of %s %s that no request made", e.Function, e.Action))
+		}
+	}
+	if len(wrong) > 20 {
+		wrong = append(wrong[:20], errors.New("and more"))
+	}
+	return errors.Join(wrong...)
+}
+
+// sequenced has the sequencer take what waits, and looks whether each event has a
+// leaf of its own.
+func (s *Stack) sequenced(ctx context.Context, began time.Time) error {
+	for until := time.Now().Add(3 * time.Minute); ; {
+		if _, _, err := s.request(ctx, http.MethodPost, "lambda", "/2015-03-31/functions/"+s.Outputs["SequencerFunction"]+"/invocations", "", []byte(`{"task":"take"}`)); err != nil {
+			return err
+		}
+		events, err := s.eventsSince(ctx, began)
+		if err != nil {
+			return err
+		}
+		leaves, waiting := map[string]bool{}, 0
+		for _, e := range events {
+			if e.leaf == "" {
+				if _, ours := answered.byRequest[e.Request]; ours {
+					waiting++
+				}
+				continue
+			}
+			if leaves[e.leaf] {
+				return fmt.Errorf("two events have the leaf %s", e.leaf)
+			}
+			leaves[e.leaf] = true
+		}
+		if waiting == 0 {
+			return nil
+		}
+		if time.Now().After(until) {
+			return fmt.Errorf("%d events are not in the log after three minutes", waiting)
+		}
+	}
+}
+
+// leastBits makes the least id of a time.
+type leastBits struct{}
+
+func (leastBits) Read(b []byte) (int, error) { clear(b); return len(b), nil }
+
+func (s *Stack) eventsSince(ctx context.Context, began time.Time) (all []stored, err error) {
+	least, err := auditlog.NewID(began, leastBits{})
+	if err != nil {
+		return nil, err
+	}
+	pages := dynamodb.NewScanPaginator(dynamodb.NewFromConfig(s.AWS()), &dynamodb.ScanInput{
+		TableName: aws.String(s.Outputs["AuditEventsTable"]), ConsistentRead: aws.Bool(true),
+		FilterExpression: aws.String("#i >= :least"), ExpressionAttributeNames: map[string]string{"#i": "id"},
+		ExpressionAttributeValues: map[string]types.AttributeValue{":least": &types.AttributeValueMemberS{Value: least}}})
+	for pages.HasMorePages() {
+		page, err := pages.NextPage(ctx)
+		if err != nil {
+			return nil, err
+		}
+		for _, i := range page.Items {
+			e, err := dynamo.DecodeEvent(i)
+			if err != nil {
+				return nil, err
+			}
+			one := stored{Event: e}
+			if leaf, ok := i["leaf"].(*types.AttributeValueMemberN); ok {
+				one.leaf = leaf.Value
+			}
+			all = append(all, one)
+		}
+	}
+	return all, nil
+}
