@@ -17,9 +17,8 @@ import (
 // account's usual 1,000 for functions that reserve nothing.
 const most = 900
 
-// passing is mappings whose records are worth nothing later: what cannot be counted
-// in time is passed over, and stays where it came from.
-var passing = map[string]bool{"SentinelStream": true}
+// forgets are mappings that keep nothing of what they give up, and why.
+var forgets = map[string]string{"SentinelStream": "an hour late nobody can be slowed down; the events stay in their table, and get into the log"}
 
 // unbounded returns what of a template's load has no bound, or one that does no good.
 func unbounded(tpl contract.Template) (wrong []string) {
@@ -60,7 +59,7 @@ func unbounded(tpl contract.Template) (wrong []string) {
 		say("all functions", "reserve %d executions", total)
 	}
 	for id, r := range tpl.Resources {
-		if r.Type == "AWS::Lambda::EventSourceMapping" && (r.Properties["MaximumRecordAgeInSeconds"] == nil || r.Properties["MaximumRetryAttempts"] == nil || r.Properties["DestinationConfig"] == nil && !passing[id]) {
+		if r.Type == "AWS::Lambda::EventSourceMapping" && (r.Properties["MaximumRecordAgeInSeconds"] == nil || r.Properties["MaximumRetryAttempts"] == nil || r.Properties["DestinationConfig"] == nil && forgets[id] == "") {
 			say(id, "tries for ever, or loses what it gives up")
 		}
 	}
