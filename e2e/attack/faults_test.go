@@ -536,7 +536,7 @@ func (w *witness) settled(t *testing.T, of map[string][]auditlog.Event) {
 	require.NoError(t, w.ridesIn(list))
 	var rides struct{ Items []json.RawMessage }
 	list.JSON(t, &rides)
-	w.counted(t, len(count)+len(rides.Items)) // a ride has one trackpoint
+	w.counted(t, map[string]int{"omh:heart-rate": len(count), "fitvault:trackpoint": len(rides.Items)}) // a ride has one
 
 	var said struct{ Given bool }
 	a := w.Do(t, http.MethodGet, "/users/me/consents/research", nil)
@@ -566,12 +566,12 @@ func (w *witness) settled(t *testing.T, of map[string][]auditlog.Event) {
 	}
 }
 
-// counted requires that days say soon that there are so many heart rates: none is missing
+// counted requires that days say soon that there are so many of each type: none is missing
 // there either, and none counted twice.
-func (w *witness) counted(t *testing.T, want int) {
+func (w *witness) counted(t *testing.T, want map[string]int) {
 	t.Helper()
 	require.EventuallyWithT(t, func(c *assert.CollectT) {
-		got, query := 0, "&page_size=31"
+		got, query := map[string]int{}, "&page_size=31"
 		for query != "" {
 			a, err := w.Try(t, http.MethodGet, "/users/me/days?from=2026-03-01&to=2026-03-31"+query, nil)
 			require.NoError(c, err)
@@ -585,15 +585,15 @@ func (w *witness) counted(t *testing.T, want int) {
 			}
 			require.NoError(c, json.Unmarshal(a.Body, &page))
 			for _, item := range page.Items {
-				if item.Type == "omh:heart-rate" {
-					got += item.Count
-				}
+				got[item.Type] += item.Count
 			}
 			if query = ""; page.Next != "" {
 				query = "&page_size=31&page_token=" + page.Next
 			}
 		}
-		require.Equal(c, want, got)
+		for kind, n := range want {
+			require.Equal(c, n, got[kind])
+		}
 	}, 2*time.Minute, time.Second)
 }
 
