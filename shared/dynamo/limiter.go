@@ -64,11 +64,12 @@ func (l *Limiter) Take(ctx context.Context, c limit.Charge) (limit.Verdict, erro
 			return limit.Verdict{}, fault.Wrap(fault.Unavailable, "no time left to charge", ctx.Err())
 		}
 		now, state := l.Clock.Now(), l.last(c.Key)
-		next, verdict := limit.Decide(c, state, now)
+		from, begun := begin(c, state, now, ahead(try))
+		next, verdict := limit.Decide(c, begun, now)
 		if !verdict.Admitted {
 			return verdict, nil
 		}
-		out, err := l.Client.UpdateItem(ctx, l.update(c, state, next, now))
+		out, err := l.Client.UpdateItem(ctx, l.update(c, state, next, now, from))
 		var failed *types.ConditionalCheckFailedException
 		switch {
 		case err == nil:
@@ -115,6 +116,38 @@ func (l *Limiter) Hold(ctx context.Context, key string, ids []string, d time.Dur
 	return nil
 }
 
+// ahead is how much later a full bucket is charged from at a try. Where a bucket fills
+// faster than a call takes, each of many containers would find it full and changed again;
+// from one charge that lies ahead on, they find it not full, and add. The caller pays for
+// it with a part of the window that is too small to notice.
+func ahead(try int) time.Duration {
+	if try < 2 {
+		return 0
+	}
+	return 5 * time.Millisecond << min(try-2, 5)
+}
+
+// begin is the time from which a charge's full buckets are charged, and the state in which
+// they are full from then on. Where a quota is too small for that it is now.
+func begin(c limit.Charge, state limit.State, now time.Time, ahead time.Duration) (time.Time, limit.State) {
+	if ahead == 0 {
+		return now, state
+	}
+	from, begun := now.Add(ahead), maps.Clone(state)
+	if begun == nil {
+		begun = limit.State{}
+	}
+	for _, line := range c.Lines {
+		if begun[line.ID] <= now.UnixMicro() {
+			begun[line.ID] = from.UnixMicro()
+		}
+	}
+	if _, verdict := limit.Decide(c, begun, now); !verdict.Admitted {
+		return now, state
+	}
+	return from, begun
+}
+
 // perhapsFull reports whether a bucket was full, or not known, when it was seen last.
 func (l *Limiter) perhapsFull(c limit.Charge) bool {
 	now, state := l.Clock.Now().UnixMicro(), l.last(c.Key)
@@ -134,10 +167,10 @@ func (l *Limiter) read(ctx context.Context, key string) error {
 
 func limitKey(key string) item { return item{"key": text("limit#" + key)} }
 
-// update is the write of a charge that state admits at now.
-func (l *Limiter) update(c limit.Charge, state, next limit.State, now time.Time) *dynamodb.UpdateItemInput {
+// update is the write of a charge that state admits at now, full buckets charged from from on.
+func (l *Limiter) update(c limit.Charge, state, next limit.State, now, from time.Time) *dynamodb.UpdateItemInput {
 	names := map[string]string{"#e": "expires"}
-	values := item{":now": number(now.UnixMicro()), ":e": number(now.Add(limiterLives).Unix())}
+	values := item{":e": number(now.Add(limiterLives).Unix())}
 	sets, removes, conditions := []string{"#e = :e"}, []string{}, []string{}
 	for i, line := range c.Lines {
 		name, cost := fmt.Sprintf("#b%d", i), fmt.Sprintf(":c%d", i)
@@ -145,9 +178,12 @@ func (l *Limiter) update(c limit.Charge, state, next limit.State, now time.Time)
 		if full := state[line.ID]; full <= now.UnixMicro() {
 			sets = append(sets, name+" = "+cost)
 			values[cost] = number(next[line.ID])
-			conditions = append(conditions, "(attribute_not_exists("+name+") OR "+name+" <= :now)")
+			// What is set is never less than what it replaces and the charge.
+			values[":from"] = number(from.UnixMicro())
+			conditions = append(conditions, "(attribute_not_exists("+name+") OR "+name+" <= :from)")
 			continue
 		}
+		values[":now"] = number(now.UnixMicro())
 		sets = append(sets, name+" = "+name+" + "+cost)
 		values[cost] = number(next[line.ID] - state[line.ID])
 		condition := name + " > :now"
@@ -163,6 +199,7 @@ func (l *Limiter) update(c limit.Charge, state, next limit.State, now time.Time)
 			if name := fmt.Sprintf("#r%d", i); next[id] == 0 && state[id] <= now.UnixMicro() {
 				names[name] = bucketPrefix + id
 				removes = append(removes, name)
+				values[":now"] = number(now.UnixMicro())
 				conditions = append(conditions, "(attribute_not_exists("+name+") OR "+name+" <= :now)")
 			}
 		}

@@ -8,6 +8,7 @@ import (
 	"io"
 	"net/http"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -193,6 +194,33 @@ func TestOneWrite(t *testing.T) {
 	v, calls = take(item(now, now.Add(59*time.Second)), updated(now.Add(time.Second), now.Add(time.Minute)))
 	require.True(t, v.Admitted)
 	require.Equal(t, 2, calls)
+}
+
+// TestFullAgainAtEachTry: where a bucket is found full and changed at each try, the charge
+// begins a little later each time, so that others' find it not full; never in a bucket
+// whose quota is too small for that, and never by less than what it replaces.
+func TestFullAgainAtEachTry(t *testing.T) {
+	now := limittest.At
+	w := &wire{t: t}
+	l := &dynamo.Limiter{Tables: w.tables(), Clock: &dynamo.Clock{Own: func() time.Time { return now }}}
+	changed := answer{status: 400, body: strings.Replace(failed, `{"key": {"S": "canary"}}`, bucketsAt(now, now), 1)}
+	begins := func(c limit.Charge) (begins []time.Duration) {
+		w.requests, w.answers = nil, append([]answer{{status: 200, body: `{}`}}, slices.Repeat([]answer{changed}, 12)...)
+		_, err := l.Take(t.Context(), c)
+		require.Equal(t, fault.Unavailable, fault.KindOf(err))
+		for _, r := range w.requests[len(w.requests)-12:] {
+			number := func(name string) int64 {
+				n, err := strconv.ParseInt(r["ExpressionAttributeValues"].(map[string]any)[name].(map[string]any)["N"].(string), 10, 64)
+				require.NoError(t, err)
+				return n
+			}
+			require.Equal(t, int64(c.Cost)*time.Minute.Microseconds()/int64(c.Lines[0].Rate), number(":c0")-number(":from"))
+			begins = append(begins, time.Duration(number(":from")-now.UnixMicro())*time.Microsecond)
+		}
+		return begins
+	}
+	require.Equal(t, []time.Duration{0, 0, 5e6, 10e6, 20e6, 40e6, 80e6, 160e6, 160e6, 160e6, 160e6, 160e6}, begins(limit.Charge{Key: "k", Lines: phone, Cost: 1}))
+	require.Equal(t, make([]time.Duration, 12), begins(limit.Charge{Key: "k", Lines: []limit.Line{{Name: "user", ID: "user", Rate: 1}}, Cost: 1}))
 }
 
 // TestClears: buckets that are full are cleared away before the item grows beyond
