@@ -118,6 +118,10 @@ func exists(path string) bool {
 // itself is the functions that look at somebody's data, or write to him, unasked.
 var itself = map[string]bool{"project": true, "sentinel": true}
 
+// inSteps is actions of several effects, each of which has its event before it: an app
+// and its keys; a try of a code, and what it opened on somebody's account.
+var inSteps = map[access.Action]bool{access.AppsManage: true, access.InvitationsAccept: true}
+
 // fits holds events to what was asked for.
 func fits(events []stored) error {
 	byRequest, people := map[string][]stored{}, map[string]bool{}
@@ -135,8 +139,7 @@ func fits(events []stored) error {
 		switch {
 		case a.status >= 500 && len(found) <= 1: // what failed may have been written before
 			continue
-		case len(found) > 1 && found[0].Action == string(access.AppsManage):
-			// An app is made and changed in steps, each of which has its event before it.
+		case len(found) > 1 && inSteps[access.Action(found[0].Action)]:
 		case a.known && a.status != http.StatusTooManyRequests && len(found) != 1, !a.known && len(found) != 0:
 			wrong = append(wrong, fmt.Errorf("%s has %d events", a.what, len(found)))
 			continue
