@@ -93,7 +93,7 @@ func (sc *scene) raised(t *testing.T) {
 		require.Len(t, found[request], 2)
 		require.Equal(t, auditlog.Allowed, found[request][0].Outcome)
 		alarm := found[request][1]
-		want.ID, want.Time, want.Request, want.Reasons = alarm.ID, alarm.Time, request, alarm.Reasons
+		want.ID, want.Time, want.Request, want.Reasons, want.Charged = alarm.ID, alarm.Time, request, alarm.Reasons, alarm.Charged
 		require.Equal(t, want, alarm)
 	}
 }

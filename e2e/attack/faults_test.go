@@ -474,7 +474,7 @@ func TestFaults(t *testing.T) {
 
 	var sent atomic.Int64
 	key := uploadKey(t, s)
-	witnesses := make([]*witness, size(8, 24))
+	witnesses := make([]*witness, size(4, 24))
 	for i := range witnesses {
 		p := s.Newcomer(t)
 		require.Equal(t, http.StatusOK, p.Do(t, http.MethodPut, "/users/me/consents/sharing", []byte(`{"version":"1","given":true}`), "Content-Type", mediaJSON).Status)
@@ -491,7 +491,7 @@ func TestFaults(t *testing.T) {
 	errs := make([]error, len(witnesses))
 	for i, w := range witnesses {
 		wait.Go(func() {
-			for errs[i] == nil && sent.Load() < int64(size(300, 10_000)) {
+			for errs[i] == nil && sent.Load() < int64(size(100, 10_000)) {
 				errs[i] = w.step(t)
 			}
 		})

@@ -8,6 +8,7 @@ import (
 	"encoding/hex"
 	"fmt"
 	"net/http"
+	"os"
 	"strconv"
 	"strings"
 	"sync"
@@ -104,8 +105,11 @@ func TestGuesses(t *testing.T) {
 	finding(t, s, other, "guesses")
 }
 
-// TestBulkReading: an app that a person let in reads all of it.
+// TestBulkReading: an app that a person let in reads all of it. A thousand requests: `make attack` only.
 func TestBulkReading(t *testing.T) {
+	if os.Getenv("ATTACK") != "whole" {
+		t.Skip("ATTACK=whole only")
+	}
 	s := stack.Open(t)
 	owner := s.Newcomer(t)
 	consent := owner.Do(t, http.MethodPut, "/users/me/consents/sharing", []byte(`{"version":"1","given":true}`), "Content-Type", "application/json")
