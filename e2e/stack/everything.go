@@ -40,7 +40,7 @@ func (s *Stack) Everything(t testing.TB, began time.Time, known map[string][]byt
 	s.fromQueues(t, found)
 	s.fromLogs(t, began, found)
 	_, settings := s.Request(t, http.MethodGet, "lambda", "/2015-03-31/functions/", "", nil)
-	found["lambda"] = settings
+	found["lambda settings"] = settings
 	return found
 }
 
