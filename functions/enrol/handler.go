@@ -81,7 +81,7 @@ func (h handler) getConsent(w http.ResponseWriter, r *http.Request, c *edge.Call
 	if err != nil {
 		return err
 	}
-	shown, err := h.text(purpose, c.Query().Get("version"), c.Query().Get("locale"))
+	shown, err := h.text(purpose, c.Query())
 	if err != nil {
 		return err
 	}

@@ -2,6 +2,7 @@ package main
 
 import (
 	"cmp"
+	"net/url"
 	"time"
 
 	"fitvault/shared/access"
@@ -78,13 +79,17 @@ func moment(t time.Time) string {
 }
 
 // text finds the text that a query asks for: without a version the current one,
-// without a locale the English one.
-func (h handler) text(purpose access.Purpose, version, locale string) (*text, error) {
-	l, ok := consent.ParseLocale(cmp.Or(locale, string(consent.English)))
+// without a locale the English one. An empty one is none.
+func (h handler) text(purpose access.Purpose, asked url.Values) (*text, error) {
+	locale, version := string(consent.English), asked.Get("version")
+	if asked.Has("locale") {
+		locale = asked.Get("locale")
+	}
+	l, ok := consent.ParseLocale(locale)
 	if !ok {
 		return nil, fault.New(fault.BadRequest, "locale is none that there is a text in")
 	}
-	if version == "" {
+	if !asked.Has("version") {
 		current, _ := h.texts.Current(purpose, h.now())
 		version = current.Name
 	}

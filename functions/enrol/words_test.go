@@ -177,6 +177,8 @@ func TestTexts(t *testing.T) {
 	for name, query := range map[string]map[string]string{
 		"a language that there is no text in": {"locale": "fr"},
 		"a language in other letters":         {"locale": "DE"},
+		"an empty language":                   {"locale": ""},
+		"an empty version":                    {"version": ""},
 		"a version to come":                   {"version": "2"},
 		"a version that is a path":            {"version": "../1"},
 		"another parameter":                   {"purpose": "sharing"},
