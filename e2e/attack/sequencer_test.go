@@ -4,30 +4,23 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
-	"io"
 	mathrand "math/rand/v2"
-	"strings"
+	"os"
 	"sync"
 	"sync/atomic"
 	"testing"
-	"testing/fstest"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
-	"github.com/aws/aws-sdk-go-v2/service/kms"
-	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/stretchr/testify/require"
 
 	"fitvault/e2e/attack/bootstrap"
 	"fitvault/e2e/stack"
 	"fitvault/shared/auditlog"
-	"fitvault/shared/auditlog/tiles"
 	"fitvault/shared/auditlog/verify"
 	"fitvault/shared/dynamo"
-	"fitvault/shared/keyring"
-	"fitvault/shared/kmskeys"
 )
 
 // TestSequencersKilled: two of the deployed sequencers at once, beside the schedule's,
@@ -38,19 +31,7 @@ func TestSequencersKilled(t *testing.T) {
 	s := stack.Open(t)
 	table := dynamo.Tables{Client: dynamodb.NewFromConfig(s.AWS()), AuditEvents: s.Output(t, "AuditEventsTable")}
 	code := bootstrap.Deployed(t, s, s.Output(t, "SequencerFunction"))
-	bucket, public := s.Output(t, "AuditLogBucket"), kmskeys.Keys{Client: kms.NewFromConfig(s.AWS()), ARNs: map[string]string{keyring.PurposeLog: s.Output(t, "LogKey")}}
-	key, err := public.Ed25519PublicKey(t.Context(), keyring.PurposeLog)
-	require.NoError(t, err)
-	log, err := tiles.NewVerifier("fitvault.example/audit/fitvault", key)
-	require.NoError(t, err)
-	object := func(path string) []byte {
-		out, err := s.Buckets().GetObject(t.Context(), &s3.GetObjectInput{Bucket: aws.String(bucket), Key: aws.String(path)})
-		require.NoError(t, err)
-		defer func() { _ = out.Body.Close() }()
-		content, err := io.ReadAll(out.Body)
-		require.NoError(t, err)
-		return content
-	}
+	log := s.LogVerifier(t)
 
 	events := size(200, 10_000)
 	stored := make([]string, events) // ids
@@ -94,7 +75,11 @@ func TestSequencersKilled(t *testing.T) {
 				}
 				m.aim(nil, boundary{})
 				p.Kill()
-				signed := object(tiles.CheckpointPath)
+				signed, err := s.Checkpoint(t.Context())
+				if err != nil {
+					t.Error("there is no checkpoint")
+					return
+				}
 				mu.Lock()
 				kept = append(kept, verify.Kept{Name: fmt.Sprint("seen ", len(kept)), Signed: signed})
 				mu.Unlock()
@@ -133,19 +118,7 @@ func TestSequencersKilled(t *testing.T) {
 		require.True(t, len(leaves) == events || time.Now().Before(until), "%d of %d events are in the log", len(leaves), events)
 	}
 
-	signed := object(tiles.CheckpointPath) // before the rest: what is published meanwhile is beyond it
-	files := fstest.MapFS{}
-	for pages := s3.NewListObjectsV2Paginator(s.Buckets(), &s3.ListObjectsV2Input{Bucket: aws.String(bucket)}); pages.HasMorePages(); {
-		page, err := pages.NextPage(t.Context())
-		require.NoError(t, err)
-		for _, o := range page.Contents {
-			if !strings.HasPrefix(*o.Key, tiles.StagingPrefix) {
-				files[*o.Key] = &fstest.MapFile{Data: object(*o.Key)}
-			}
-		}
-	}
-	files[tiles.CheckpointPath] = &fstest.MapFile{Data: signed}
-	report, err := verify.Log(files, log, kept...)
+	report, err := verify.Log(os.DirFS(s.CopyLog(t)), log, kept...)
 	require.NoError(t, err)
 	for _, f := range report.Findings {
 		require.Equal(t, "is beyond the newest checkpoint", f.What, "%s", f)

@@ -6,79 +6,23 @@ package auditlog
 import (
 	"encoding/base64"
 	"encoding/json"
-	"io"
 	"net/http"
 	"os"
-	"path/filepath"
-	"strings"
 	"testing"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
-	"github.com/aws/aws-sdk-go-v2/service/kms"
-	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/stretchr/testify/require"
 	"github.com/transparency-dev/merkle/proof"
 	"github.com/transparency-dev/merkle/rfc6962"
-	"golang.org/x/mod/sumdb/note"
 
 	"fitvault/e2e/stack"
 	"fitvault/shared/auditlog/tiles"
 	"fitvault/shared/auditlog/verify"
 	"fitvault/shared/fault"
-	"fitvault/shared/keyring"
-	"fitvault/shared/kmskeys"
 )
-
-// take has the sequencer take what waits, until what was expected is seen: where the
-// schedule's run is at work, that one may be first, and have begun too early.
-func take(t *testing.T, s *stack.Stack, seen func() bool) {
-	t.Helper()
-	for until := time.Now().Add(5 * time.Minute); ; {
-		header, body := s.Request(t, http.MethodPost, "lambda", "/2015-03-31/functions/"+s.Output(t, "SequencerFunction")+"/invocations", "", []byte(`{"task":"take"}`))
-		require.Empty(t, header.Get("X-Amz-Function-Error"), "%s", body)
-		if seen() {
-			return
-		}
-		require.True(t, time.Now().Before(until), "not in the log after five minutes")
-	}
-}
-
-// verifier is the log's key, as KMS gives it.
-func verifier(t *testing.T, s *stack.Stack) note.Verifier {
-	t.Helper()
-	public, err := kmskeys.Keys{Client: kms.NewFromConfig(s.AWS()), ARNs: map[string]string{keyring.PurposeLog: s.Output(t, "LogKey")}}.Ed25519PublicKey(t.Context(), keyring.PurposeLog)
-	require.NoError(t, err)
-	v, err := tiles.NewVerifier("fitvault.example/audit/fitvault", public)
-	require.NoError(t, err)
-	return v
-}
-
-// copied is a copy of the bucket, as `aws s3 sync` makes it.
-func copied(t *testing.T, s *stack.Stack) string {
-	t.Helper()
-	folder, client, bucket := t.TempDir(), s.Buckets(), s.Output(t, "AuditLogBucket")
-	for pages := s3.NewListObjectsV2Paginator(client, &s3.ListObjectsV2Input{Bucket: aws.String(bucket)}); pages.HasMorePages(); {
-		page, err := pages.NextPage(t.Context())
-		require.NoError(t, err)
-		for _, o := range page.Contents {
-			if strings.HasPrefix(*o.Key, tiles.StagingPrefix) {
-				continue
-			}
-			out, err := client.GetObject(t.Context(), &s3.GetObjectInput{Bucket: aws.String(bucket), Key: o.Key})
-			require.NoError(t, err)
-			content, err := io.ReadAll(out.Body)
-			require.NoError(t, err)
-			require.NoError(t, out.Body.Close())
-			name := filepath.Join(folder, filepath.FromSlash(*o.Key))
-			require.NoError(t, os.MkdirAll(filepath.Dir(name), 0o700))
-			require.NoError(t, os.WriteFile(name, content, 0o600))
-		}
-	}
-	return folder
-}
 
 type access struct {
 	Checkpoint string
@@ -100,7 +44,7 @@ type access struct {
 
 func TestTheLog(t *testing.T) {
 	s := stack.Open(t)
-	log := verifier(t, s)
+	log := s.LogVerifier(t)
 	owner := s.Newcomer(t)
 	require.Equal(t, http.StatusOK, owner.Do(t, http.MethodGet, "/users/me/readings", nil).Status)
 	ina := s.Caller(s.Token(t, "ina", "staff"), s.Clients["staff"].APIKey)
@@ -112,7 +56,7 @@ func TestTheLog(t *testing.T) {
 		return a
 	}
 	var events access
-	take(t, s, func() bool {
+	s.TakeUntil(t, func() bool {
 		events = accessLog()
 		return len(events.Items) >= 2
 	})
@@ -147,7 +91,7 @@ func TestTheLog(t *testing.T) {
 		var who struct{ Name string }
 		ina.Do(t, http.MethodGet, "/audit/pseudonyms/"+newest.Event.Owner, nil).JSON(t, &who)
 		require.Equal(t, owner.ID, who.Name)
-		take(t, s, func() bool { // the owner sees that it was asked
+		s.TakeUntil(t, func() bool { // the owner sees that it was asked
 			asked := 0
 			for _, item := range accessLog().Items {
 				if item.Event.Action == "audit.resolve" && !item.Mine {
@@ -160,7 +104,7 @@ func TestTheLog(t *testing.T) {
 		s.Newcomer(t).Do(t, http.MethodGet, "/users/"+owner.ID+"/access-log", nil).RequireProblem(t, fault.NotFound)
 	})
 	t.Run("a copy of the bucket verifies, and what was signed before is of the same tree", func(t *testing.T) {
-		report, err := verify.Log(os.DirFS(copied(t, s)), log, verify.Kept{Name: "of the access log", Signed: []byte(events.Checkpoint)})
+		report, err := verify.Log(os.DirFS(s.CopyLog(t)), log, verify.Kept{Name: "of the access log", Signed: []byte(events.Checkpoint)})
 		require.NoError(t, err)
 		for _, f := range report.Findings { // the schedule's run may have gone on while it was copied
 			require.Equal(t, "is beyond the newest checkpoint", f.What, f.Path)
@@ -171,7 +115,7 @@ func TestTheLog(t *testing.T) {
 		gone := s.Newcomer(t)
 		client, table := dynamodb.NewFromConfig(s.AWS()), s.Output(t, "AuditStateTable")
 		var p string
-		take(t, s, func() bool {
+		s.TakeUntil(t, func() bool {
 			for _, i := range s.Items(t, table, "id", "subject#"+gone.ID) {
 				p = i["pseudonym"].(*types.AttributeValueMemberS).Value
 			}
@@ -187,7 +131,7 @@ func TestTheLog(t *testing.T) {
 		gone.Do(t, http.MethodGet, "/users/me/access-log", nil).JSON(t, &none)
 		require.Empty(t, none.Items)
 		ina.Do(t, http.MethodGet, "/audit/pseudonyms/"+p, nil).RequireProblem(t, fault.NotFound)
-		report, err := verify.Log(os.DirFS(copied(t, s)), log)
+		report, err := verify.Log(os.DirFS(s.CopyLog(t)), log)
 		require.NoError(t, err)
 		for _, f := range report.Findings {
 			require.Equal(t, "is beyond the newest checkpoint", f.What, f.Path)

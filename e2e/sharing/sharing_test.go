@@ -268,7 +268,7 @@ func TestOneOfMany(t *testing.T) {
 // invitation, wrong, used and withdrawn ones; and in full (make attack) the time, too.
 func TestCodesTellNothing(t *testing.T) {
 	s := stack.Open(t)
-	owner, other := sharer(t, s), s.Newcomer(t)
+	owner := sharer(t, s)
 	invite := func() (string, string) {
 		var made item
 		send(t, owner, http.MethodPost, "/users/me/grants", permit("omh:step-count"), 201, &made)
@@ -282,35 +282,32 @@ func TestCodesTellNothing(t *testing.T) {
 	send(t, owner, http.MethodDelete, "/users/me/grants/"+id, "", 204, nil)
 	codes := map[string]string{"none": strings.Repeat("a", 42), "no form": "x", "long": strings.Repeat("Z", 64), "wrong": wrong, "used": used, "withdrawn": withdrawn}
 
-	requests := map[string]func() stack.Answer{}
+	requests := map[string]func(*stack.Person) stack.Answer{}
 	for name, code := range codes {
-		requests[name] = func() stack.Answer {
-			return other.Do(t, http.MethodPost, "/invitations/"+code+"/accept", []byte("{}"), "Content-Type", "application/json")
+		requests[name] = func(p *stack.Person) stack.Answer {
+			return p.Do(t, http.MethodPost, "/invitations/"+code+"/accept", []byte("{}"), "Content-Type", "application/json")
 		}
 	}
-	stack.RequireAlike(t, stack.Tries/len(requests), "none", requests)
+	stack.RequireAlike(t, true, func() *stack.Person { return s.Newcomer(t) }, "none", requests)
 }
 
 // TestPersonsTellNothing: nobody learns of an account that he may not see, whether there
 // is one, in what state it is, and whether it shares with others.
 func TestPersonsTellNothing(t *testing.T) {
 	s := stack.Open(t)
-	stranger, shares, silent, withdrawn := s.Newcomer(t), sharer(t, s), s.Newcomer(t), s.Newcomer(t)
+	shares, silent, withdrawn := sharer(t, s), s.Newcomer(t), s.Newcomer(t)
 	granted(t, s, shares)
 	consent(t, withdrawn, "collection", false)
 	nobody := strings.ToLower(rand.Text()) // 26 letters and digits of base32
 	accounts := map[string]string{"nobody": nobody[:25] + "a", "no form": "x", "shares": shares.ID, "shares nothing": silent.ID, "withdrawn": withdrawn.ID}
 	for _, path := range []string{"/readings", "/recordings/" + strings.Repeat("a", 26), "/days?type=omh:step-count&from=2026-05-04&to=2026-05-04", "/grants", "/devices", "/consents/collection"} {
 		t.Run(path, func(t *testing.T) {
-			requests := map[string]func() stack.Answer{}
+			requests := map[string]func(*stack.Person) stack.Answer{}
 			for name, id := range accounts {
-				requests[name] = func() stack.Answer { return stranger.Do(t, http.MethodGet, "/users/"+id+path, nil) }
+				requests[name] = func(p *stack.Person) stack.Answer { return p.Do(t, http.MethodGet, "/users/"+id+path, nil) }
 			}
-			tries := stack.Tries / len(requests)
-			if path != "/readings" { // the times of one stand for all: what differs comes after the decision
-				tries = 0
-			}
-			stack.RequireAlike(t, tries, "nobody", requests)
+			// The times of one stand for all: what differs comes after the decision.
+			stack.RequireAlike(t, path == "/readings", func() *stack.Person { return s.Newcomer(t) }, "nobody", requests)
 		})
 	}
 }

@@ -13,15 +13,16 @@ import (
 	"fitvault/shared/fault"
 )
 
-// Tries is how often RequireAlike sends each request in full (make attack).
-const Tries = 1000
+// A caller of RequireAlike sends each request so often and is then another one: who is
+// refused is soon told to wait, which is no answer to the question.
+const rounds = 20
 
 // RequireAlike requires that requests are refused with the same NotFound: status,
-// headers, body and sizes. In full their times must be the same within the noise,
-// too: sent in turns, so that the machine's moods are everybody's, their medians
-// may differ by half of what the middle half of the first one's spreads over.
-// The first is what the others are held against. With no tries times are not looked at.
-func RequireAlike(t *testing.T, tries int, first string, requests map[string]func() Answer) {
+// headers, body and sizes. Where it is timed, and in full (make attack), each is sent
+// 1,000 times, and the times must be the same within the noise, too: sent in turns, so
+// that the machine's moods are everybody's, their medians may differ by half of what the
+// middle half of the first one's spreads over. The first is what the others are held against.
+func RequireAlike(t *testing.T, timed bool, caller func() *Person, first string, requests map[string]func(*Person) Answer) {
 	t.Helper()
 	form := func(a Answer) string {
 		id := a.RequireProblem(t, fault.NotFound)
@@ -34,22 +35,27 @@ func RequireAlike(t *testing.T, tries int, first string, requests map[string]fun
 		slices.Sort(names)
 		return fmt.Sprint(a.Status, strings.ReplaceAll(string(a.Body), id, ""), len(a.Body), names)
 	}
-	want := form(requests[first]())
+	one := caller()
+	want := form(requests[first](one))
 	for name, send := range requests {
-		require.Equal(t, want, form(send()), name)
+		require.Equal(t, want, form(send(one)), name)
 	}
-	if tries == 0 {
+	if !timed {
 		return
 	}
 	if os.Getenv("ATTACK") != "whole" {
 		t.Skip("the times of 1,000 tries are part of make attack")
 	}
 	times := map[string][]time.Duration{}
-	for range tries {
+	for n := range 1000 {
+		if n%rounds == 0 {
+			one = caller()
+		}
 		for name, send := range requests {
 			began := time.Now()
-			send()
+			a := send(one)
 			times[name] = append(times[name], time.Since(began))
+			require.Equal(t, want, form(a), name)
 		}
 	}
 	quarter := func(name string, n int) time.Duration { return times[name][len(times[name])*n/4] }

@@ -108,7 +108,7 @@ func (s *Stack) Invoke(t testing.TB, function string, e events.APIGatewayProxyRe
 	require.Empty(t, header.Get("X-Amz-Function-Error"), "%s failed: %s", function, body)
 	answer, err := Decode(body)
 	require.NoError(t, err, "%s", body)
-	note("invoke "+e.HTTPMethod+" "+e.Resource, answer.Status, answer.Header, begun)
+	remember("invoke "+e.HTTPMethod+" "+e.Resource, answer.Status, answer.Header, begun)
 	return answer
 }
 

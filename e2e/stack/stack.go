@@ -77,17 +77,25 @@ func Open(t testing.TB) *Stack {
 // root is the checkout that the test runs in.
 func root(t testing.TB) string {
 	t.Helper()
-	folder, err := os.Getwd()
+	folder, err := checkout()
 	if err != nil {
 		t.Fatal(err)
 	}
+	return folder
+}
+
+func checkout() (string, error) {
+	folder, err := os.Getwd()
+	if err != nil {
+		return "", err
+	}
 	for {
 		if _, err := os.Stat(filepath.Join(folder, "go.mod")); err == nil {
-			return folder
+			return folder, nil
 		}
 		up := filepath.Dir(folder)
 		if up == folder {
-			t.Fatal("the test does not run in a checkout")
+			return "", errors.New("the test does not run in a checkout")
 		}
 		folder = up
 	}

@@ -6,20 +6,14 @@ import (
 	"fmt"
 	"net/http"
 	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
 	"testing"
 	"time"
 
-	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
-	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
-
 	"fitvault/shared/access"
 	"fitvault/shared/auditlog"
-	"fitvault/shared/dynamo"
 )
 
 // answered is what a package's tests asked the API for, by the id of the request.
@@ -37,7 +31,7 @@ type asked struct {
 	settled time.Time
 }
 
-func note(what string, status int, h http.Header, begun time.Time) {
+func remember(what string, status int, h http.Header, begun time.Time) {
 	id := h.Get("X-Request-Id")
 	if id == "" {
 		return // the gateway's own answer
@@ -57,7 +51,7 @@ func (n noting) RoundTrip(r *http.Request) (*http.Response, error) {
 	begun := time.Now()
 	a, err := n.next.RoundTrip(r)
 	if err == nil && strings.HasPrefix(r.URL.String(), n.api) {
-		note(r.Method+" "+r.URL.Path, a.StatusCode, a.Header, begun)
+		remember(r.Method+" "+r.URL.Path, a.StatusCode, a.Header, begun)
 	}
 	return a, err
 }
@@ -76,19 +70,10 @@ func Main(m *testing.M) {
 	os.Exit(code)
 }
 
-// stored is an event as it stands in the table.
-type stored struct {
-	auditlog.Event
-	leaf string // "" where it is not in the log yet
-}
-
 func trail(ctx context.Context) error {
-	folder, err := os.Getwd()
+	folder, err := checkout()
 	if err != nil {
 		return err
-	}
-	for !exists(filepath.Join(folder, "go.mod")) {
-		folder = filepath.Dir(folder)
 	}
 	s, err := read(folder)
 	if err != nil {
@@ -100,7 +85,7 @@ func trail(ctx context.Context) error {
 			began = a.begun
 		}
 	}
-	events, err := s.eventsSince(ctx, began)
+	events, err := s.EventsSince(ctx, began)
 	if err != nil {
 		return err
 	}
@@ -108,11 +93,6 @@ func trail(ctx context.Context) error {
 		return err
 	}
 	return s.sequenced(ctx, began)
-}
-
-func exists(path string) bool {
-	_, err := os.Stat(path)
-	return err == nil
 }
 
 // itself is the functions that look at somebody's data, or write to him, unasked.
@@ -123,8 +103,8 @@ var itself = map[string]bool{"project": true, "sentinel": true}
 var inSteps = map[access.Action]bool{access.AppsManage: true, access.InvitationsAccept: true}
 
 // fits holds events to what was asked for.
-func fits(events []stored) error {
-	byRequest, people := map[string][]stored{}, map[string]bool{}
+func fits(events []StoredEvent) error {
+	byRequest, people := map[string][]StoredEvent{}, map[string]bool{}
 	for _, e := range events {
 		if e.Outcome != auditlog.Alarm { // beside the event of the access
 			byRequest[e.Request] = append(byRequest[e.Request], e)
@@ -166,25 +146,25 @@ func fits(events []stored) error {
 // leaf of its own.
 func (s *Stack) sequenced(ctx context.Context, began time.Time) error {
 	for until := time.Now().Add(3 * time.Minute); ; {
-		if _, _, err := s.request(ctx, http.MethodPost, "lambda", "/2015-03-31/functions/"+s.Outputs["SequencerFunction"]+"/invocations", "", []byte(`{"task":"take"}`)); err != nil {
+		if err := s.take(ctx); err != nil {
 			return err
 		}
-		events, err := s.eventsSince(ctx, began)
+		events, err := s.EventsSince(ctx, began)
 		if err != nil {
 			return err
 		}
 		leaves, waiting := map[string]bool{}, 0
 		for _, e := range events {
-			if e.leaf == "" {
+			if e.Leaf == "" {
 				if _, ours := answered.byRequest[e.Request]; ours {
 					waiting++
 				}
 				continue
 			}
-			if leaves[e.leaf] {
-				return fmt.Errorf("two events have the leaf %s", e.leaf)
+			if leaves[e.Leaf] {
+				return fmt.Errorf("two events have the leaf %s", e.Leaf)
 			}
-			leaves[e.leaf] = true
+			leaves[e.Leaf] = true
 		}
 		if waiting == 0 {
 			return nil
@@ -193,38 +173,4 @@ func (s *Stack) sequenced(ctx context.Context, began time.Time) error {
 			return fmt.Errorf("%d events are not in the log after three minutes", waiting)
 		}
 	}
-}
-
-// leastBits makes the least id of a time.
-type leastBits struct{}
-
-func (leastBits) Read(b []byte) (int, error) { clear(b); return len(b), nil }
-
-func (s *Stack) eventsSince(ctx context.Context, began time.Time) (all []stored, err error) {
-	least, err := auditlog.NewID(began, leastBits{})
-	if err != nil {
-		return nil, err
-	}
-	pages := dynamodb.NewScanPaginator(dynamodb.NewFromConfig(s.AWS()), &dynamodb.ScanInput{
-		TableName: aws.String(s.Outputs["AuditEventsTable"]), ConsistentRead: aws.Bool(true),
-		FilterExpression: aws.String("#i >= :least"), ExpressionAttributeNames: map[string]string{"#i": "id"},
-		ExpressionAttributeValues: map[string]types.AttributeValue{":least": &types.AttributeValueMemberS{Value: least}}})
-	for pages.HasMorePages() {
-		page, err := pages.NextPage(ctx)
-		if err != nil {
-			return nil, err
-		}
-		for _, i := range page.Items {
-			e, err := dynamo.DecodeEvent(i)
-			if err != nil {
-				return nil, err
-			}
-			one := stored{Event: e}
-			if leaf, ok := i["leaf"].(*types.AttributeValueMemberN); ok {
-				one.leaf = leaf.Value
-			}
-			all = append(all, one)
-		}
-	}
-	return all, nil
 }
