@@ -5,16 +5,12 @@
 package access
 
 import (
-	"embed"
-	"iter"
 	"maps"
 	"slices"
 	"strings"
 	"time"
 
 	"github.com/cedar-policy/cedar-go"
-	publicast "github.com/cedar-policy/cedar-go/ast"
-	"github.com/cedar-policy/cedar-go/x/exp/ast"
 
 	"fitvault/shared/consent"
 	"fitvault/shared/fault"
@@ -135,12 +131,11 @@ func (d Decision) Restrict(asked map[reading.Type]bool) (map[reading.Type]bool, 
 // A denial is NotFound for anybody but the owner, whatever the reason, so that
 // nobody learns which accounts exist.
 func Decide(q Question) Decision {
-	return decide(policies[q.Action], q)
+	return decide(prepare, q)
 }
 
-func decide(policies cedar.PolicyIterator, q Question) Decision {
-	entities, request := q.terms()
-	d := q.ask(policies, entities, request)
+func decide(policies func(shape) prepared, q Question) Decision {
+	d := q.ask(policies)
 	owner := q.Owner
 	switch {
 	case d.Allowed:
@@ -171,18 +166,21 @@ func (q Question) lacksConsent() bool {
 	return false
 }
 
-// candidate is one question in Cedar's terms, and what a yes permits.
+// candidate is one question in Cedar's terms, the policies that may say yes to it, and
+// what a yes permits.
 type candidate struct {
-	request cedar.Request
-	bounded bool // to types
-	types   []reading.Type
+	policies cedar.PolicyIterator
+	request  cedar.Request
+	bounded  bool // to types
+	types    []reading.Type
 }
 
 // ask puts every candidate: what any of them permits is permitted.
-func (q Question) ask(policies cedar.PolicyIterator, entities *pair, request cedar.Request) Decision {
+func (q Question) ask(policies func(shape) prepared) Decision {
 	var all Decision
-	for _, c := range q.candidates(request) {
-		d := answer(policies, entities, c.request)
+	entities, request := q.terms()
+	for _, c := range q.candidates(policies, request) {
+		d := answer(c.policies, entities, c.request)
 		if d.Allowed && c.bounded {
 			d.Bounded, d.Types = true, c.types
 		}
@@ -192,69 +190,86 @@ func (q Question) ask(policies cedar.PolicyIterator, entities *pair, request ced
 }
 
 // candidates is one question where no permit counts, and else one for each permit
-// that the principal may have: the owner's for the app, or his grants.
-func (q Question) candidates(request cedar.Request) (all []candidate) {
+// that the principal may have: the owner's for the app, or his grants. Of its context
+// there is what its policies look at, because to make that is half of what it costs.
+func (q Question) candidates(policies func(shape) prepared, request cedar.Request) (all []candidate) {
 	theApp, authorised := q.Owner.Apps[q.Principal.Client]
 	bounded := q.App != OwnApp
-	app := ownApp
-	if bounded {
-		terms := cedar.RecordMap{"kind": cedar.String(q.App)}
-		if authorised {
-			terms["permit"] = cedar.NewRecord(theApp.terms())
+	authorised = authorised && bounded
+	add := func(bounded bool, types []reading.Type, grant *Grant, to grantee) {
+		p := policies(shape{q.Action, q.App, authorised, to.is})
+		terms := make(cedar.RecordMap, 4)
+		if p.looksAt("now") {
+			terms["now"] = cedar.Long(q.Now.Unix())
 		}
-		app = cedar.NewRecord(terms)
-	}
-	add := func(bounded bool, types []reading.Type, grant cedar.RecordMap) {
-		context := cedar.RecordMap{"now": cedar.Long(q.Now.Unix()), "types": typeSet(types), "app": app}
+		if p.looksAt("types") {
+			terms["types"] = typeSet(types)
+		}
+		if p.looksAt("app") {
+			app := cedar.RecordMap{}
+			if p.looksAt("kind") {
+				app["kind"] = cedar.String(q.App)
+			}
+			if authorised {
+				app["permit"] = cedar.NewRecord(p.terms(theApp))
+			}
+			terms["app"] = cedar.NewRecord(app)
+		}
 		if grant != nil {
-			context["grant"] = cedar.NewRecord(grant)
+			given := p.terms(grant.Permit)
+			given[to.is] = to.who
+			terms["grant"] = cedar.NewRecord(given)
 		}
-		request.Context = cedar.NewRecord(context)
-		all = append(all, candidate{request, bounded, types})
+		request.Context = cedar.NewRecord(terms)
+		all = append(all, candidate{p.policies, request, bounded, types})
 	}
 	switch {
 	case !onData[q.Action], q.Principal.Staff, !bounded && q.Owner.User == q.Principal.User:
-		add(false, nil, nil)
+		add(false, nil, nil, grantee{})
 	case q.Principal.System, q.Owner.User == q.Principal.User:
 		// A permit for something else is none.
 		if types := q.asked(theApp.Types); len(types) > 0 || !authorised {
-			add(true, types, nil)
+			add(true, types, nil, grantee{})
 		}
 	default:
-		for _, id := range slices.Sorted(maps.Keys(q.Owner.Grants)) {
+		ids := slices.AppendSeq(make([]string, 0, len(q.Owner.Grants)), maps.Keys(q.Owner.Grants))
+		slices.Sort(ids)
+		for _, id := range ids {
 			grant := q.Owner.Grants[id]
+			to, his := grant.grantee(q.Principal)
+			if !his {
+				continue
+			}
 			types := q.asked(grant.Types)
 			if bounded {
 				types = slices.DeleteFunc(types, func(t reading.Type) bool { return !slices.Contains(theApp.Types, t) })
 			}
-			if terms := grant.termsFor(q.Principal); terms != nil && len(types) > 0 {
-				add(true, types, terms)
+			if len(types) > 0 {
+				add(true, types, &grant, to)
 			}
 		}
 		if len(all) == 0 {
-			add(true, nil, nil) // no grant of his: that this opens nothing is the policies' to say, too
+			add(true, nil, nil, grantee{}) // no grant of his: that this opens nothing is the policies' to say, too
 		}
 	}
 	return all
 }
 
-var ownApp = cedar.NewRecord(cedar.RecordMap{"kind": cedar.String(OwnApp)})
+// grantee is as whom a principal has a grant, in the terms of the schema's Grant.
+type grantee struct {
+	is  cedar.String // "person" or "organisation"; "" of no grant
+	who cedar.EntityUID
+}
 
-// termsFor is a grant that a principal has himself or as a member; nil of others.
-func (g Grant) termsFor(p Principal) cedar.RecordMap {
-	var as cedar.String
-	var who cedar.EntityUID
+// grantee reports whether a principal has a grant himself or as a member.
+func (g Grant) grantee(p Principal) (grantee, bool) {
 	switch name, organisation := strings.CutPrefix(g.To, OrganisationPrefix); {
 	case organisation && slices.Contains(p.Organisations, name):
-		as, who = "organisation", cedar.NewEntityUID("Organisation", cedar.String(name))
+		return grantee{"organisation", cedar.NewEntityUID("Organisation", cedar.String(name))}, true
 	case !organisation && g.To != "" && g.To == p.User.String():
-		as, who = "person", cedar.NewEntityUID("User", cedar.String(g.To))
-	default:
-		return nil
+		return grantee{"person", cedar.NewEntityUID("User", cedar.String(g.To))}, true
 	}
-	terms := g.terms()
-	terms[as] = who
-	return terms
+	return grantee{}, false
 }
 
 // asked is those of a permit's types that the action is about, a copy.
@@ -290,9 +305,27 @@ func (d Decision) or(o Decision) Decision {
 }
 
 // terms puts a permit into the terms of policies/schema.cedarschema.
-func (p Permit) terms() cedar.RecordMap {
-	return cedar.RecordMap{"types": typeSet(p.Types), "read": cedar.Boolean(p.Read), "write": cedar.Boolean(p.Write),
-		"use": cedar.String(p.Use), "from": cedar.Long(p.From.Unix()), "until": cedar.Long(p.Until.Unix())}
+func (p prepared) terms(permit Permit) cedar.RecordMap {
+	terms := make(cedar.RecordMap, 8)
+	if p.looksAt("types") {
+		terms["types"] = typeSet(permit.Types)
+	}
+	if p.looksAt("read") {
+		terms["read"] = cedar.Boolean(permit.Read)
+	}
+	if p.looksAt("write") {
+		terms["write"] = cedar.Boolean(permit.Write)
+	}
+	if p.looksAt("use") {
+		terms["use"] = cedar.String(permit.Use)
+	}
+	if p.looksAt("from") {
+		terms["from"] = cedar.Long(permit.From.Unix())
+	}
+	if p.looksAt("until") {
+		terms["until"] = cedar.Long(permit.Until.Unix())
+	}
+	return terms
 }
 
 func typeSet(types []reading.Type) cedar.Set {
@@ -337,7 +370,9 @@ func (q Question) terms() (*pair, cedar.Request) {
 		for _, name := range p.Organisations {
 			organisations = append(organisations, cedar.NewEntityUID("Organisation", cedar.String(name)))
 		}
-		principal.Parents = cedar.NewEntityUIDSet(organisations...)
+		if len(organisations) > 0 {
+			principal.Parents = cedar.NewEntityUIDSet(organisations...)
+		}
 	default:
 		principal.UID = cedar.NewEntityUID("Newcomer", identity())
 	}
@@ -408,85 +443,4 @@ func answer(policies cedar.PolicyIterator, entities cedar.EntityGetter, request 
 	}
 	slices.Sort(d.Reasons)
 	return d
-}
-
-//go:embed policies/*.cedar
-var policyFiles embed.FS
-
-// policies is those that name an action, by action: the others' answer is known,
-// and Cedar would look at each of them. An action that none names is denied.
-var policies = byAction(load())
-
-// list is policies in the order of their ids.
-type list []named
-
-type named struct {
-	id     cedar.PolicyID
-	policy *cedar.Policy
-}
-
-func (l list) All() iter.Seq2[cedar.PolicyID, *cedar.Policy] {
-	return func(yield func(cedar.PolicyID, *cedar.Policy) bool) {
-		for _, n := range l {
-			if !yield(n.id, n.policy) {
-				return
-			}
-		}
-	}
-}
-
-// byAction sorts policies by the actions that their heads name. Each names only
-// that one then, which Cedar compares at less cost than it looks it up in a set.
-func byAction(all *cedar.PolicySet) map[Action]list {
-	sets := map[Action]list{}
-	for _, id := range slices.Sorted(maps.Keys(maps.Collect(all.All()))) {
-		policy := all.Get(id)
-		for _, action := range actionsOf(policy) {
-			narrowed := *(*ast.Policy)(policy.AST())
-			narrowed.Action = ast.ScopeTypeEq{Entity: cedar.NewEntityUID("Action", cedar.String(action))}
-			sets[action] = append(sets[action], named{id, cedar.NewPolicyFromAST((*publicast.Policy)(&narrowed))})
-		}
-	}
-	return sets
-}
-
-// actionsOf is the actions that a policy's head names; all where it names none.
-func actionsOf(policy *cedar.Policy) (named []Action) {
-	switch scope := (*ast.Policy)(policy.AST()).Action.(type) {
-	case ast.ScopeTypeEq:
-		return []Action{Action(scope.Entity.ID)}
-	case ast.ScopeTypeInSet:
-		for _, entity := range scope.Entities {
-			named = append(named, Action(entity.ID))
-		}
-		return named
-	}
-	return Actions
-}
-
-// load compiles the policies in the binary. Each has an @id, which audit
-// events repeat; a mistake stops the function before it serves anything.
-func load() *cedar.PolicySet {
-	set := cedar.NewPolicySet()
-	files, err := policyFiles.ReadDir("policies")
-	if err != nil {
-		panic(err)
-	}
-	for _, file := range files {
-		text, err := policyFiles.ReadFile("policies/" + file.Name())
-		if err != nil {
-			panic(err)
-		}
-		list, err := cedar.NewPolicyListFromBytes(file.Name(), text)
-		if err != nil {
-			panic(err)
-		}
-		for _, policy := range list {
-			id := policy.Annotations()["id"]
-			if id == "" || !set.Add(cedar.PolicyID(id), policy) {
-				panic("policy without an id of its own in " + file.Name())
-			}
-		}
-	}
-	return set
 }

@@ -18,6 +18,7 @@ import (
 	"pgregory.net/rapid"
 
 	"fitvault/shared/fault"
+	"fitvault/shared/reading"
 )
 
 func user(t require.TestingT, seed byte) UserID {
@@ -226,12 +227,12 @@ func TestRemovedAttributesDeny(t *testing.T) {
 	for _, q := range permitted(t) {
 		about, request := q.terms()
 		entities := mapped(about)
-		for _, c := range q.candidates(request) {
-			require.True(t, answer(policies[q.Action], entities, c.request).Allowed)
+		for _, c := range q.candidates(whole(byItsAction[q.Action]), request) {
+			require.True(t, answer(c.policies, entities, c.request).Allowed)
 			check := func(attribute string, entities cedar.EntityMap, request cedar.Request) {
 				removed++
 				name := fmt.Sprint(q.App, " ", q.Action, " without ", attribute)
-				require.Equal(t, unneeded(q, attribute), answer(policies[q.Action], entities, request).Allowed, name)
+				require.Equal(t, unneeded(q, attribute), answer(c.policies, entities, request).Allowed, name)
 			}
 			poorer, names := without(c.request.Context)
 			for i := range poorer {
@@ -253,14 +254,14 @@ func TestRemovedAttributesDeny(t *testing.T) {
 			if !q.Principal.Staff {
 				gone := maps.Clone(entities)
 				delete(gone, request.Resource)
-				require.False(t, answer(policies[q.Action], gone, c.request).Allowed)
+				require.False(t, answer(c.policies, gone, c.request).Allowed)
 			}
 			if len(q.Principal.Organisations) > 0 || q.Principal.Staff {
 				gone := maps.Clone(entities)
 				delete(gone, request.Principal)
-				require.False(t, answer(policies[q.Action], gone, c.request).Allowed)
+				require.False(t, answer(c.policies, gone, c.request).Allowed)
 			}
-			require.False(t, answer(policies[q.Action], entities, cedar.Request{Principal: request.Principal, Action: request.Action, Resource: request.Resource}).Allowed)
+			require.False(t, answer(c.policies, entities, cedar.Request{Principal: request.Principal, Action: request.Action, Resource: request.Resource}).Allowed)
 		}
 	}
 	require.Greater(t, removed, 300)
@@ -268,6 +269,11 @@ func TestRemovedAttributesDeny(t *testing.T) {
 
 func mapped(about *pair) cedar.EntityMap {
 	return cedar.EntityMap{about.principal.UID: about.principal, about.resource.UID: about.resource}
+}
+
+// whole is policies as they are written, and the whole context for them.
+func whole(policies cedar.PolicyIterator) func(shape) prepared {
+	return func(shape) prepared { return prepared{policies: policies} }
 }
 
 func policySet(t *testing.T, text string) *cedar.PolicySet {
@@ -282,16 +288,65 @@ func TestAPolicyErrorDenies(t *testing.T) {
 	ada := user(t, 1)
 	own := Owner{User: ada, State: Active, Consents: agreed(true)}
 
-	require.True(t, decide(policySet(t, everything), ask(Principal{User: ada}, ReadingsRead, own)).Allowed)
+	require.True(t, decide(whole(policySet(t, everything)), ask(Principal{User: ada}, ReadingsRead, own)).Allowed)
 	require.Equal(t, Decision{Kind: fault.Internal, Error: true},
-		decide(policySet(t, failing), ask(Principal{User: ada}, ReadingsRead, own)), "one policy permits, one fails")
+		decide(whole(policySet(t, failing)), ask(Principal{User: ada}, ReadingsRead, own)), "one policy permits, one fails")
 	require.Equal(t, Decision{Kind: fault.NotFound, Error: true},
-		decide(policySet(t, failing), ask(Principal{User: user(t, 2)}, ReadingsRead, own)), "a stranger hears nothing of it")
+		decide(whole(policySet(t, failing)), ask(Principal{User: user(t, 2)}, ReadingsRead, own)), "a stranger hears nothing of it")
 	require.Equal(t, Decision{Error: true, Kind: fault.Internal},
-		decide(policySet(t, everything+`forbid (principal, action, resource) when { resource.missing };`),
+		decide(whole(policySet(t, everything+`forbid (principal, action, resource) when { resource.missing };`)),
 			ask(Principal{User: ada}, ReadingsRead, own)), "Cedar skips a forbid that fails")
 	require.Equal(t, Decision{Kind: fault.Forbidden},
-		decide(cedar.NewPolicySet(), ask(Principal{User: ada}, ReadingsRead, own)), "no policies: default deny")
+		decide(whole(cedar.NewPolicySet()), ask(Principal{User: ada}, ReadingsRead, own)), "no policies: default deny")
+}
+
+// TestPreparedPoliciesDecideTheSame: whatever is asked, policies less what a shape has
+// answered, and with the context that they look at, say the same as whole ones.
+func TestPreparedPoliciesDecideTheSame(t *testing.T) {
+	questions := permitted(t)
+	rapid.Check(t, func(t *rapid.T) {
+		q := rapid.SampledFrom(questions).Draw(t, "question")
+		other := rapid.SampledFrom(questions).Draw(t, "other")
+		if rapid.Bool().Draw(t, "another action") {
+			q.Action = rapid.SampledFrom(append(Actions, "", "readings")).Draw(t, "action")
+		}
+		if rapid.Bool().Draw(t, "another kind") {
+			q.App = rapid.SampledFrom([]AppKind{OwnApp, ThirdPartyApp, SystemApp, StaffApp, "", "Own"}).Draw(t, "kind")
+		}
+		if rapid.Bool().Draw(t, "another principal") {
+			q.Principal = other.Principal
+		}
+		if rapid.Bool().Draw(t, "another client") {
+			q.Principal.Client = other.Principal.Client
+		}
+		q.Owner = sharing(t)
+		if rapid.Bool().Draw(t, "another owner") {
+			q.Owner = other.Owner
+		}
+		q.Owner.State = rapid.SampledFrom([]State{Active, Active, "", "closing"}).Draw(t, "state")
+		q.Owner.Consents = maps.Clone(q.Owner.Consents)
+		for _, p := range []Purpose{Collection, Sharing, Research} {
+			if rapid.IntRange(0, 3).Draw(t, "without") == 0 {
+				delete(q.Owner.Consents, p)
+			}
+		}
+		change := func(p Permit) Permit {
+			p.Read, p.Write = rapid.Bool().Draw(t, "read"), rapid.Bool().Draw(t, "write")
+			p.Use = rapid.SampledFrom(append(Uses, Care, "marketing")).Draw(t, "use")
+			p.From = today.Add(time.Duration(rapid.IntRange(-2, 1).Draw(t, "from")) * time.Second)
+			p.Until = today.Add(time.Duration(rapid.IntRange(0, 2).Draw(t, "until")) * time.Second)
+			p.Types = rapid.SampledFrom([][]reading.Type{{heartRate}, {heartRate, Recording}, {sleep, steps}, p.Types}).Draw(t, "types")
+			return p
+		}
+		for id, g := range q.Owner.Grants {
+			g.Permit = change(g.Permit)
+			q.Owner.Grants[id] = g
+		}
+		for id, p := range q.Owner.Apps {
+			q.Owner.Apps[id] = change(p)
+		}
+		require.Equal(t, decide(whole(byItsAction[q.Action]), q), Decide(q))
+	})
 }
 
 // TestPoliciesByAction: sorted by action, no policy is lost, and none is where it does not belong.
@@ -299,7 +354,7 @@ func TestPoliciesByAction(t *testing.T) {
 	for id, policy := range load().All() {
 		text := string(policy.MarshalCedar())
 		for _, action := range Actions {
-			_, found := maps.Collect(policies[action].All())[id]
+			_, found := maps.Collect(byItsAction[action].All())[id]
 			require.Equal(t, strings.Contains(text, `Action::"`+string(action)+`"`), found, "%s %s", id, action)
 		}
 	}
@@ -314,7 +369,7 @@ func TestReasonsAreSorted(t *testing.T) {
 		require.NoError(t, p.UnmarshalCedar([]byte(`permit (principal, action, resource);`)))
 		set.Add(id, &p)
 	}
-	require.Equal(t, []string{"a", "b", "c"}, decide(set, ask(Principal{User: ada}, ReadingsRead, Owner{User: ada})).Reasons)
+	require.Equal(t, []string{"a", "b", "c"}, decide(whole(set), ask(Principal{User: ada}, ReadingsRead, Owner{User: ada})).Reasons)
 }
 
 // The policies, and what the code asks them, agree with the schema.
@@ -345,7 +400,7 @@ func TestSchema(t *testing.T) {
 	for _, q := range questions {
 		about, request := q.terms()
 		require.NoError(t, v.Entities(mapped(about)))
-		for _, c := range q.candidates(request) {
+		for _, c := range q.candidates(whole(byItsAction[q.Action]), request) {
 			require.NoError(t, v.Request(c.request))
 		}
 	}
