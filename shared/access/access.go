@@ -202,8 +202,16 @@ func (q Question) candidates(policies func(shape) prepared, request cedar.Reques
 		if p.looksAt("now") {
 			terms["now"] = cedar.Long(q.Now.Unix())
 		}
+		set := typeSet(types)
 		if p.looksAt("types") {
-			terms["types"] = typeSet(types)
+			terms["types"] = set
+		}
+		// permitted is a permit in Cedar's terms; of its types those that the action is about.
+		permitted := func(permit Permit) cedar.RecordMap {
+			if about := q.asked(permit.Types); len(about) > len(types) { // else they are the same
+				return p.terms(permit, typeSet(about))
+			}
+			return p.terms(permit, set)
 		}
 		if p.looksAt("app") {
 			app := cedar.RecordMap{}
@@ -211,12 +219,12 @@ func (q Question) candidates(policies func(shape) prepared, request cedar.Reques
 				app["kind"] = cedar.String(q.App)
 			}
 			if authorised {
-				app["permit"] = cedar.NewRecord(p.terms(theApp))
+				app["permit"] = cedar.NewRecord(permitted(theApp))
 			}
 			terms["app"] = cedar.NewRecord(app)
 		}
 		if grant != nil {
-			given := p.terms(grant.Permit)
+			given := permitted(grant.Permit)
 			given[to.is] = to.who
 			terms["grant"] = cedar.NewRecord(given)
 		}
@@ -305,10 +313,10 @@ func (d Decision) or(o Decision) Decision {
 }
 
 // terms puts a permit into the terms of policies/schema.cedarschema.
-func (p prepared) terms(permit Permit) cedar.RecordMap {
+func (p prepared) terms(permit Permit, types cedar.Set) cedar.RecordMap {
 	terms := make(cedar.RecordMap, 8)
 	if p.looksAt("types") {
-		terms["types"] = typeSet(permit.Types)
+		terms["types"] = types
 	}
 	if p.looksAt("read") {
 		terms["read"] = cedar.Boolean(permit.Read)
@@ -329,6 +337,9 @@ func (p prepared) terms(permit Permit) cedar.RecordMap {
 }
 
 func typeSet(types []reading.Type) cedar.Set {
+	if len(types) == 0 {
+		return cedar.Set{}
+	}
 	values := make([]cedar.Value, len(types))
 	for i, t := range types {
 		values[i] = cedar.String(t.String())
