@@ -32,6 +32,8 @@ func TestLimiterContract(t *testing.T) { limittest.Contract(t, unheard(deployed(
 
 func TestLimiterHolds(t *testing.T) { limittest.Holds(t, unheard(deployed(t))) }
 
+func TestLimiterLeases(t *testing.T) { limittest.Leases(t, unheard(deployed(t))) }
+
 // TestLimiterIsLinearizable: 20 histories here, 1,000 in make attack.
 func TestLimiterIsLinearizable(t *testing.T) {
 	histories := 20
