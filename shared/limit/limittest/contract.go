@@ -303,7 +303,7 @@ func Leases(t *testing.T, anew New) {
 	flood := func() {
 		for range 10 {
 			for range processes {
-				for ask(1) { //nolint:revive // until it is empty
+				for ask(1) { // until it is empty
 				}
 			}
 			now = now.Add(100 * time.Millisecond)
