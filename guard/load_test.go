@@ -17,6 +17,9 @@ import (
 // account's usual 1,000 for functions that reserve nothing.
 const most = 900
 
+// dearest is what a request counts as against its app's limit at most (Cost of routes).
+const dearest = 3
+
 // forgets are mappings that keep nothing of what they give up, and why.
 var forgets = map[string]string{"SentinelStream": "an hour late nobody can be slowed down; the events stay in their table, and get into the log"}
 
@@ -58,7 +61,14 @@ func unbounded(tpl contract.Template) (wrong []string) {
 	if total > most {
 		say("all functions", "reserve %d executions", total)
 	}
+	ofAnApp, _ := strconv.Atoi(fmt.Sprint(object(tpl.Parameters["ClientLimit"])["Default"]))
 	for id, r := range tpl.Resources {
+		if r.Type == "AWS::ApiGateway::UsagePlan" {
+			a, err := strconv.Atoi(fmt.Sprint(object(r.Properties["Throttle"])["RateLimit"]))
+			if err != nil || a*60*dearest > ofAnApp {
+				say(id, "lets an app do in a minute what ClientLimit refuses")
+			}
+		}
 		if r.Type == "AWS::Lambda::EventSourceMapping" && (r.Properties["MaximumRecordAgeInSeconds"] == nil || r.Properties["MaximumRetryAttempts"] == nil || r.Properties["DestinationConfig"] == nil && forgets[id] == "") {
 			say(id, "tries for ever, or loses what it gives up")
 		}
@@ -83,6 +93,7 @@ func TestLoadIsBounded(t *testing.T) {
 	planted, err := contract.ParseTemplate([]byte(`
 Parameters:
   Many: {Type: Number, Default: 850}
+  ClientLimit: {Type: Number, Default: 36000}
 Resources:
   AFunction: {Type: AWS::Serverless::Function, Properties: {CodeUri: functions/a, ReservedConcurrentExecutions: 2}}
   BFunction: {Type: AWS::Serverless::Function, Properties: {CodeUri: functions/b, ReservedConcurrentExecutions: !If [ReserveConcurrency, !Ref Many, !Ref AWS::NoValue]}}
@@ -92,8 +103,12 @@ Resources:
              Bad: {Type: Schedule, Properties: {Schedule: rate(1 minute), RetryPolicy: {MaximumEventAgeInSeconds: 60, MaximumRetryAttempts: 0}}},
              Unbounded: {Type: Schedule, Properties: {Schedule: rate(1 day)}}}}}
   Mapping: {Type: AWS::Lambda::EventSourceMapping, Properties: {MaximumRetryAttempts: 3}}
+  Plan: {Type: AWS::ApiGateway::UsagePlan, Properties: {Throttle: {RateLimit: 200, BurstLimit: 400}}}
+  LargePlan: {Type: AWS::ApiGateway::UsagePlan, Properties: {Throttle: {RateLimit: 201, BurstLimit: 400}}}
+  OpenPlan: {Type: AWS::ApiGateway::UsagePlan, Properties: {}}
 `))
 	require.NoError(t, err)
 	require.Equal(t, []string{"AFunction always reserves executions", "CFunction may still try Bad when the next is due", "CFunction may still try Unbounded when the next is due",
-		"Mapping tries for ever, or loses what it gives up", "all functions reserve 901 executions"}, unbounded(planted))
+		"LargePlan lets an app do in a minute what ClientLimit refuses", "Mapping tries for ever, or loses what it gives up",
+		"OpenPlan lets an app do in a minute what ClientLimit refuses", "all functions reserve 901 executions"}, unbounded(planted))
 }

@@ -1,6 +1,7 @@
 package attack
 
 import (
+	"crypto/rand"
 	"fmt"
 	"net/http"
 	"strconv"
@@ -92,6 +93,50 @@ func TestLimits(t *testing.T) {
 		require.NotContains(t, p.Output(), "2001:db8")
 		require.NotContains(t, p.Output(), "uncounted")
 	}
+}
+
+// TestAppsLimit: people of one app may ask for so much together, whichever process they
+// ask; other apps notice nothing. The app is the test's own, as its bucket is.
+func TestAppsLimit(t *testing.T) {
+	s := stack.Open(t)
+	client, key := "attack"+strings.ToLower(rand.Text()), rand.Text()+rand.Text()
+	letIn(t, s, client, key)
+	code := bootstrap.Deployed(t, s, s.Output(t, "EnrolFunction")).With("CLIENT_LIMIT", "60")
+	var processes []*bootstrap.Process
+	for range 2 {
+		p, err := code.Start(t, s.Endpoints.AWS)
+		require.NoError(t, err)
+		processes = append(processes, p)
+	}
+	var people []*stack.Person
+	for range 4 {
+		people = append(people, s.As(t, key, map[string]any{"sub": rand.Text(), "client_id": client}))
+	}
+	n := 0
+	ask := func() stack.Answer {
+		n++
+		e := request{method: http.MethodGet, resource: consents}.event(people[n/2%4])
+		a, err := processes[n%2].Invoke(e, patience)
+		require.NoError(t, err)
+		return a
+	}
+	began, answered := time.Now(), 0
+	a := ask()
+	for ; a.Status == http.StatusOK; a = ask() {
+		answered++
+		require.Less(t, answered, 200, "nobody counts")
+	}
+	require.InDelta(t, 60+time.Since(began).Seconds(), answered, 1)
+	a.RequireProblem(t, fault.TooMany, client, key)
+	require.Equal(t, `"user";q=100000;w=60, "device";q=100000;w=60`, a.Header.Get("RateLimit-Policy"))
+	after, err := strconv.Atoi(a.Header.Get("Retry-After"))
+	require.NoError(t, err)
+	require.InDelta(t, 5, after, 4)
+	a, err = processes[0].Invoke(request{method: http.MethodGet, resource: consents}.event(s.Newcomer(t)), patience)
+	require.NoError(t, err)
+	require.Equal(t, http.StatusOK, a.Status, "another app")
+	time.Sleep(time.Duration(after) * time.Second)
+	require.Equal(t, http.StatusOK, ask().Status, "who waits as he is told gets in")
 }
 
 // TestDeployedFieldsOfLimits: what the deployed functions say through the gateway.

@@ -53,6 +53,7 @@ def parameters(layout: Layout, made: dict[str, Pool]) -> dict[str, str]:
         "UserLimit": "100000",
         "DeviceLimit": "100000",
         "AddressLimit": "100000",
+        "ClientLimit": "1000000",
         # A machine of few processors: more at once would only be slower.
         "Concurrency": "reserved",
         "IntakeConcurrency": str(16 * services.PROCESSORS),

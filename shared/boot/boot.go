@@ -105,7 +105,7 @@ func (a AWS) Edge(function string, tables dynamo.Tables) edge.Config {
 		Documents: tables,
 		Sessions:  tables,
 		Audit:     tables,
-		Limits:    limit.Limits{User: rate("USER_LIMIT"), Device: rate("DEVICE_LIMIT"), Address: rate("ADDRESS_LIMIT")},
+		Limits:    limit.Limits{User: rate("USER_LIMIT"), Device: rate("DEVICE_LIMIT"), Address: rate("ADDRESS_LIMIT"), Client: rate("CLIENT_LIMIT")},
 		Log:       Log(),
 		Now:       time.Now,
 		Rand:      rand.Reader,

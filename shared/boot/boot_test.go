@@ -68,7 +68,7 @@ func TestWithoutASettingNothingStarts(t *testing.T) {
 func TestWiring(t *testing.T) {
 	for name, value := range map[string]string{"AWS_REGION": "eu-central-1", "AWS_ACCESS_KEY_ID": "id", "AWS_SECRET_ACCESS_KEY": "a secret of some length",
 		"TOKEN_ISSUER": "https://issuer", "TOKEN_KEYS_PARAMETER": "/fitvault/token-keys", "REQUESTS_TABLE": "requests",
-		"USER_LIMIT": "300", "DEVICE_LIMIT": "60", "ADDRESS_LIMIT": "50", "ADDRESS_KEY_PARAMETER": "/fitvault/address-key"} {
+		"USER_LIMIT": "300", "DEVICE_LIMIT": "60", "ADDRESS_LIMIT": "50", "CLIENT_LIMIT": "36000", "ADDRESS_KEY_PARAMETER": "/fitvault/address-key"} {
 		t.Setenv(name, value)
 	}
 	aws := boot.Load(t.Context())
@@ -81,7 +81,7 @@ func TestWiring(t *testing.T) {
 	require.NotPanics(t, func() { edge.New(config) })
 	require.Equal(t, [2]string{"readings", "https://issuer"}, [2]string{config.Function, config.Issuer})
 	require.Nil(t, config.StaffKeys)
-	require.Equal(t, limit.Limits{User: 300, Device: 60, Address: 50}, config.Limits)
+	require.Equal(t, limit.Limits{User: 300, Device: 60, Address: 50, Client: 36000}, config.Limits)
 	require.Equal(t, "requests", config.Limiter.(*dynamo.Limiter).Requests, "limits have their table even where a function names none")
 	require.Empty(t, tables.Requests)
 	require.Empty(t, config.Origins)

@@ -32,6 +32,27 @@ func TestLimiterContract(t *testing.T) { limittest.Contract(t, unheard(deployed(
 
 func TestLimiterHolds(t *testing.T) { limittest.Holds(t, unheard(deployed(t))) }
 
+func TestLimiterLeases(t *testing.T) { limittest.Leases(t, unheard(deployed(t))) }
+
+// TestLeasesTogether: processes that begin at once, on a bucket that fills faster than a
+// call takes, all get their leases.
+func TestLeasesTogether(t *testing.T) {
+	tables, name := deployed(t), rand.Text()
+	var group sync.WaitGroup
+	for range 16 {
+		l := &limit.Leases{Limiter: &dynamo.Limiter{Tables: tables, Clock: &dynamo.Clock{Own: time.Now}}, Prefix: limit.ClientPrefix,
+			Line: limit.Line{Name: limit.Client, ID: limit.Client, Rate: 36_000}, Now: time.Now}
+		group.Go(func() {
+			for range 300 {
+				if v, err := l.Take(t.Context(), name, 1); err != nil || !v.Admitted {
+					t.Error("an app within its limit is refused")
+				}
+			}
+		})
+	}
+	group.Wait()
+}
+
 // TestLimiterIsLinearizable: 20 histories here, 1,000 in make attack.
 func TestLimiterIsLinearizable(t *testing.T) {
 	histories := 20

@@ -175,6 +175,7 @@ type Guard struct {
 	people   pool
 	staff    pool
 	hints    hints
+	apps     limit.Leases
 	open     limit.Memory
 	reported limit.Memory // addresses, by the minute
 	warm     atomic.Bool  // has answered
@@ -196,7 +197,9 @@ func New(config Config, routes ...Route) *Guard {
 		config: config, routes: map[string]*route{},
 		people: pool{newTokenParser(config.Issuer, config.Now), config.Keys},
 		staff:  pool{newTokenParser(config.StaffIssuer, config.Now), config.StaffKeys},
-		open:   limit.Memory{Now: config.Now}, reported: limit.Memory{Now: config.Now},
+		apps: limit.Leases{Limiter: config.Limiter, Prefix: limit.ClientPrefix, Now: config.Now,
+			Line: limit.Line{Name: limit.Client, ID: limit.Client, Rate: config.Limits.Client}},
+		open: limit.Memory{Now: config.Now}, reported: limit.Memory{Now: config.Now},
 	}
 	for _, r := range routes {
 		added := &route{Route: r, pool: &g.people}

@@ -18,12 +18,12 @@ import (
 // TestThereIsTimeForAnAnswer: a service that does not answer is waited for until a second
 // before Lambda would end the process, and then the caller is told when to come back.
 func TestThereIsTimeForAnAnswer(t *testing.T) {
-	w := newWorld(t)
 	for name, failure := range map[string]func(error) error{
 		"an error without a kind":   func(err error) error { return errors.Join(errors.New("operation error"), err) },
 		"an error that has its own": func(err error) error { return fault.Wrap(fault.Unavailable, "blocks cannot be read", err) },
 	} {
 		t.Run(name, func(t *testing.T) {
+			w := newWorld(t)
 			w.handle = func(_ http.ResponseWriter, r *http.Request, _ *edge.Call) error {
 				<-r.Context().Done()
 				return failure(r.Context().Err())

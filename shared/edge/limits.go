@@ -34,29 +34,58 @@ type AddressKey interface {
 	Key(ctx context.Context) ([]byte, error)
 }
 
-// charge takes a request's cost from the caller's buckets, before anything is read for
-// him. A refusal writes no audit event: it shows and changes nothing, and must cost
-// less than what it refuses.
+// charge takes a request's cost from the caller's buckets and then from a lease of his
+// app's, before anything is read for him: so of his app's nobody takes more than he may
+// have himself. A refusal writes no audit event: it shows and changes nothing, and must
+// cost less than what it refuses.
 //
 // Where the limiter does not answer, the answer is 503: who asks without being counted
 // could go through everybody's data. Only routes that take readings in go on, as
 // many requests as openRate says: a tracker's memory is small, and what is taken in
 // shows nothing.
 func (c *Call) charge(ctx context.Context) error {
-	v, err := c.take(ctx, c.callers(max(1, c.route.Cost), false))
+	cost := max(1, c.route.Cost)
+	inTime, done := context.WithTimeout(ctx, chargeTime) // for both
+	defer done()
+	refusal := errCallersLimit
+	v, err := c.take(inTime, c.callers(cost, false))
+	if err == nil {
+		c.buckets = v.Buckets
+	}
+	if err == nil && v.Admitted && !c.Principal.System { // a system is its app
+		refusal = errAppsLimit
+		v, err = c.takeOfApp(inTime, cost)
+	}
 	switch {
 	case err != nil && c.route.FailOpen && c.guard.letThrough(ctx):
 		c.uncounted = true
 		return nil
 	case err != nil:
 		return fault.Wrap(fault.Unavailable, "caller's buckets cannot be charged", err)
-	}
-	c.buckets = v.Buckets
-	if !v.Admitted {
+	case !v.Admitted:
 		c.limited, c.wait = true, v.Wait
-		return fault.New(fault.TooMany, "caller has asked for more than his limits")
+		return refusal
 	}
 	return nil
+}
+
+var (
+	errCallersLimit = fault.New(fault.TooMany, "caller has asked for more than his limits")
+	errAppsLimit    = fault.New(fault.TooMany, "people of an app have asked for more than its limit")
+)
+
+// takeOfApp takes a request's cost from the bucket of the app that the token names. Who
+// is refused is to come back when his own buckets, too, have as much, and not when all
+// others come who were refused with him.
+func (c *Call) takeOfApp(ctx context.Context, cost int) (limit.Verdict, error) {
+	v, err := c.guard.apps.Take(ctx, c.Principal.Client, cost)
+	if err == nil && !v.Admitted {
+		for _, b := range c.buckets {
+			v.Wait = max(v.Wait, b.Wait(cost))
+		}
+		v.Wait += time.Duration(c.guard.chance()) * time.Second
+	}
+	return v, err
 }
 
 // chargeFailure takes what a refused request costs more: from the caller's buckets,

@@ -24,7 +24,7 @@ import (
 // limited is a world with limits that a test meets, and a route that costs three.
 func limited(t *testing.T) *world {
 	w := newWorld(t)
-	w.Limits = limit.Limits{User: 30, Device: 20, Address: 10}
+	w.Limits = limit.Limits{User: 30, Device: 20, Address: 10, Client: 600}
 	return w.limit()
 }
 
@@ -91,6 +91,99 @@ func TestSystemsHaveNoDevice(t *testing.T) {
 	e := w.get()
 	edgetest.SetHeader(&e, "Authorization", "Bearer "+edgetest.Sign(w.SystemClaims("asystem")))
 	require.Equal(t, `"user";q=30;w=60`, header(w.do(t, e), "RateLimit-Policy"))
+}
+
+// TestAppsLimit: what people of one app may ask for together, whoever of them asks.
+func TestAppsLimit(t *testing.T) {
+	w := newWorld(t)
+	w.Limits = limit.Limits{User: 30, Device: 20, Address: 10, Client: 24} // too small for leases
+	w.limit()
+	of := func(subject, client string) events.APIGatewayProxyRequest {
+		e := w.Event(subject, "GET", readings, map[string]string{"user": "me"})
+		claims := w.Claims(subject)
+		claims["client_id"] = client
+		edgetest.SetHeader(&e, "Authorization", "Bearer "+edgetest.Sign(claims))
+		return e
+	}
+	for range 20 {
+		require.Equal(t, 200, w.do(t, of("ada", edgetest.Client)).StatusCode)
+	}
+	for range 20 { // beyond his own
+		answer := w.do(t, of("ada", edgetest.Client))
+		requireProblem(t, answer, fault.TooMany)
+		require.Equal(t, "3", header(answer, "Retry-After"))
+	}
+	for range 3 {
+		require.Equal(t, 200, w.do(t, of("ben", edgetest.Client)).StatusCode, "who is over his own limits takes nothing of his app's")
+	}
+	// A refusal counts four more of his own, and none of his app's.
+	e := of("ben", edgetest.Client)
+	e.MultiValueQueryStringParameters = map[string][]string{"x": {"y"}}
+	requireProblem(t, w.do(t, e), fault.BadRequest)
+
+	reads, audited := len(w.Accounts.Reads), len(w.Audit.Events())
+	w.calls = nil
+	w.Log.Reset()
+	answer := w.do(t, of("ben", edgetest.Client))
+	requireProblem(t, answer, fault.TooMany)
+	require.Equal(t, "too-many-requests", w.record(t)["kind"])
+	require.Equal(t, `"user";q=30;w=60, "device";q=20;w=60`, header(answer, "RateLimit-Policy"), "how others of his app stand is nobody's to know")
+	require.Equal(t, `"user";r=21;t=18, "device";r=11;t=27`, header(answer, "RateLimit"))
+	after, err := strconv.Atoi(header(answer, "Retry-After"))
+	require.NoError(t, err)
+	require.GreaterOrEqual(t, after, 3)
+	require.Less(t, after, 3+8, "who was refused together does not come back together")
+	require.Empty(t, w.calls)
+	require.Len(t, w.Accounts.Reads, reads)
+	require.Len(t, w.Audit.Events(), audited)
+
+	requireProblem(t, w.do(t, of("ben", "anotherapp")), fault.Unauthenticated)
+	system := w.get()
+	edgetest.SetHeader(&system, "Authorization", "Bearer "+edgetest.Sign(w.SystemClaims(edgetest.Client)))
+	requireProblem(t, w.do(t, system), fault.Unauthenticated)
+	w.Time = w.Time.Add(time.Duration(after) * time.Second)
+	require.Equal(t, 200, w.do(t, of("ben", edgetest.Client)).StatusCode, "who waits as he is told gets in")
+}
+
+// TestBothLimits: who waits as he is told gets in past both, his app's and his own.
+func TestBothLimits(t *testing.T) {
+	w := newWorld(t)
+	w.Limits = limit.Limits{User: 30, Device: 5, Address: 10, Client: 5}
+	w.limit()
+	for range 4 {
+		w.allowed(t, w.get())
+	}
+	require.Equal(t, 200, w.do(t, w.Event("ben", "GET", readings, map[string]string{"user": "me"})).StatusCode)
+	w.Time = w.Time.Add(time.Second)
+	for range 2 {
+		w.do(t, w.Event("ben", "GET", readings, map[string]string{"user": "me"}))
+	}
+	answer := w.do(t, w.get())
+	requireProblem(t, answer, fault.TooMany)
+	require.Contains(t, header(answer, "RateLimit"), `"device";r=0;t=59`)
+	after, err := strconv.Atoi(header(answer, "Retry-After"))
+	require.NoError(t, err)
+	w.Time = w.Time.Add(time.Duration(after) * time.Second)
+	w.allowed(t, w.get())
+}
+
+// TestAppsAreCountedInLeases: a request charges its caller, and seldom his app.
+func TestAppsAreCountedInLeases(t *testing.T) {
+	w := newWorld(t)
+	noted := &charged{limiter: w.Limiter}
+	w.Limiter = noted
+	w.limit()
+	for range 100 {
+		w.allowed(t, w.get())
+	}
+	require.Len(t, noted.charges, 107)
+	noted.charges = nil
+	system := w.get()
+	edgetest.SetHeader(&system, "Authorization", "Bearer "+edgetest.Sign(w.SystemClaims("asystem")))
+	w.do(t, system)
+	for _, c := range noted.charges {
+		require.NotContains(t, c.Key, limit.ClientPrefix, "a system is its app, and has its own limit")
+	}
 }
 
 // TestRefusalsCostMore, whatever it is that is refused.
@@ -224,13 +317,14 @@ func TestKeys(t *testing.T) {
 	config.AddressKey = edge.NewStoredAddressKey(edgetest.Stored(strings.Replace(edgetest.AddressKey, "05-04", "05-05", 1)), w.Now)
 	_, err := edge.New(config, edge.Route{Method: "GET", Resource: readings, Scope: readScope, Action: access.ReadingsRead, Handle: good}).Handle(t.Context(), e)
 	require.NoError(t, err)
-	require.Len(t, noted.charges, 3)
+	require.Len(t, noted.charges, 4)
 	require.Equal(t, access.IdentityKey(edgetest.Issuer, "ada"), noted.charges[0].Key)
 	require.Equal(t, access.SessionName("session-of-ada")[:16], noted.charges[0].Lines[1].ID)
-	for _, c := range noted.charges[1:] {
+	require.Equal(t, limit.ClientPrefix+edgetest.Client, noted.charges[1].Key)
+	for _, c := range noted.charges[2:] {
 		require.Regexp(t, `^address#[A-Za-z0-9_-]{22}$`, c.Key)
 	}
-	require.NotEqual(t, noted.charges[1].Key, noted.charges[2].Key)
+	require.NotEqual(t, noted.charges[2].Key, noted.charges[3].Key)
 }
 
 // TestLimiterIsDown: who asks for people's data uncounted is refused; a minute's
@@ -274,6 +368,34 @@ func TestLimiterIsDown(t *testing.T) {
 	requireProblem(t, answer, fault.NotFound)
 	require.NotEmpty(t, header(answer, "RateLimit"), "what was known before")
 	require.Equal(t, true, w.record(t)["uncounted"])
+}
+
+// deaf is a limiter that does not answer about apps.
+type deaf struct{ limit.Limiter }
+
+func (d deaf) Take(ctx context.Context, c limit.Charge) (limit.Verdict, error) {
+	if strings.HasPrefix(c.Key, limit.ClientPrefix) {
+		return limit.Verdict{}, fault.New(fault.Unavailable, "down")
+	}
+	return d.Limiter.Take(ctx, c)
+}
+
+// TestAppsCannotBeCounted: then it is as where nobody can be.
+func TestAppsCannotBeCounted(t *testing.T) {
+	w := newWorld(t)
+	w.Limiter = deaf{w.Limiter}
+	w.limit()
+	w.Log.Reset()
+	answer := w.do(t, w.get())
+	requireProblem(t, answer, fault.Unavailable)
+	require.NotEmpty(t, header(answer, "RateLimit"), "what is known")
+	require.Empty(t, w.Accounts.Reads)
+	for range 60 {
+		w.Log.Reset()
+		require.Equal(t, 200, w.do(t, w.post()).StatusCode)
+		require.Equal(t, true, w.record(t)["uncounted"])
+	}
+	requireProblem(t, w.do(t, w.post()), fault.Unavailable)
 }
 
 // slow is a limiter that answers nobody in time.

@@ -26,11 +26,16 @@ func (g *Guard) retryAfter(kind fault.Kind) string {
 	case fault.TooMany:
 		return "1"
 	case fault.Unavailable:
-		var chance [1]byte
-		_, _ = io.ReadFull(g.config.Rand, chance[:]) // without it all wait for the same time
-		return strconv.Itoa(soonest + int(chance[0])%spread)
+		return strconv.Itoa(soonest + g.chance())
 	}
 	return ""
+}
+
+// chance is from 0 to less than spread.
+func (g *Guard) chance() int {
+	var chance [1]byte
+	_, _ = io.ReadFull(g.config.Rand, chance[:]) // without it all wait for the same time
+	return int(chance[0]) % spread
 }
 
 // problem renders an error as RFC 9457 says: the one place where an error

@@ -32,11 +32,12 @@ type Limits struct {
 	User    Rate // of a person, or a system's client, on all devices together
 	Device  Rate // of one sign-in: an app on a phone, a bridge, a browser
 	Address Rate // of failures to be somebody from one address
+	Client  Rate // of all people of one app together
 }
 
 // Valid reports whether all rates are ones, and what costs cost can be had at all.
 func (l Limits) Valid(cost int) bool {
-	for _, r := range []Rate{l.User, l.Device, l.Address} {
+	for _, r := range []Rate{l.User, l.Device, l.Address, l.Client} {
 		if r < 1 || r > MaxRate || cost < 1 || int64(cost) > int64(r) {
 			return false
 		}
@@ -78,6 +79,11 @@ type Bucket struct {
 	Full  time.Duration // until all of the quota is there again
 }
 
+// Wait is how long it takes until cost requests are there.
+func (b Bucket) Wait(cost int) time.Duration {
+	return max(0, b.Full+time.Duration(int64(cost)*b.Quota.step())*time.Microsecond-Window)
+}
+
 // Limiter charges.
 //
 // Take decides and charges in one step: all lines of a charge or, where one has too
@@ -87,11 +93,13 @@ type Limiter interface {
 	Take(ctx context.Context, c Charge) (Verdict, error)
 }
 
-// The buckets that are known by name, and what an address's key begins with.
+// The buckets that are known by name, and what keys begin with that are not a caller's.
 const (
 	User          = "user"
 	Address       = "address"
 	AddressPrefix = "address#"
+	Client        = "client"
+	ClientPrefix  = "client#"
 )
 
 // Holder makes callers wait.

@@ -125,15 +125,16 @@ func TestDecide(t *testing.T) {
 }
 
 func TestLimits(t *testing.T) {
-	good := limit.Limits{User: 300, Device: 60, Address: 60}
+	good := limit.Limits{User: 300, Device: 60, Address: 60, Client: 36_000}
 	require.True(t, good.Valid(1))
 	require.True(t, good.Valid(60))
 	require.False(t, good.Valid(61), "what could never be had")
 	require.False(t, good.Valid(0))
-	for _, bad := range []limit.Limits{{}, {User: 0, Device: 60, Address: 60}, {User: 300, Device: -1, Address: 60}, {User: 300, Device: 60, Address: limit.MaxRate + 1}} {
+	for _, bad := range []limit.Limits{{}, {User: 0, Device: 60, Address: 60, Client: 60}, {User: 300, Device: -1, Address: 60, Client: 60},
+		{User: 300, Device: 60, Address: limit.MaxRate + 1, Client: 60}, {User: 300, Device: 60, Address: 60}} {
 		require.False(t, bad.Valid(1))
 	}
-	most := limit.Limits{User: limit.MaxRate, Device: limit.MaxRate, Address: limit.MaxRate}
+	most := limit.Limits{User: limit.MaxRate, Device: limit.MaxRate, Address: limit.MaxRate, Client: limit.MaxRate}
 	require.True(t, most.Valid(1))
 }
 
@@ -143,4 +144,15 @@ func TestFields(t *testing.T) {
 	require.Equal(t, `"user";r=299;t=1, "device";r=0;t=61`, state)
 	require.Equal(t, int64(1), limit.Seconds(time.Microsecond))
 	require.Equal(t, int64(2), limit.Seconds(2*time.Second))
+}
+
+// TestWait: as much as Decide says.
+func TestWait(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		line := limit.Line{Name: "user", ID: "user", Rate: limit.Rate(rapid.Int64Range(5, 1000).Draw(t, "rate"))}
+		c := limit.Charge{Lines: []limit.Line{line}, Cost: rapid.IntRange(1, 5).Draw(t, "cost")}
+		s := limit.State{"user": limittest.At.Add(time.Duration(rapid.Int64Range(-60, 60).Draw(t, "full")) * time.Second).UnixMicro()}
+		_, v := limit.Decide(c, s, limittest.At)
+		require.Equal(t, v.Wait, limit.Buckets(c.Lines, s, limittest.At)[0].Wait(c.Cost))
+	})
 }

@@ -147,11 +147,15 @@ func (p *Proxy) call(r *http.Request, body []byte) Call {
 	var in struct {
 		TableName string
 		Item      struct{ Item struct{ S string } }
+		Key       struct{ Key struct{ S string } }
 	}
 	_ = json.Unmarshal(body, &in) // other operations have other bodies
 	c := Call{Service: services[service], Name: strings.TrimSpace(operation + " " + p.names[in.TableName])}
 	if strings.HasPrefix(in.Item.Item.S, "recording#") {
 		c.Name += ", index entry"
+	}
+	if strings.HasPrefix(in.Key.Key.S, "limit#client#") {
+		c.Name += ", lease"
 	}
 	switch operation {
 	case "PutItem", "UpdateItem", "DeleteItem", "BatchWriteItem", "TransactWriteItems":

@@ -104,7 +104,7 @@ func New(t testing.TB) *World {
 		}
 		return latest
 	}}
-	w.Limits = limit.Limits{User: limit.MaxRate, Device: limit.MaxRate, Address: limit.MaxRate}
+	w.Limits = limit.Limits{User: limit.MaxRate, Device: limit.MaxRate, Address: limit.MaxRate, Client: limit.MaxRate}
 	w.Ada, w.Ben = w.enrol(t, "ada"), w.enrol(t, "ben")
 	digest := sha256.Sum256([]byte(APIKey))
 	app, err := access.DecodeApp(Client, "active", "own",

@@ -271,3 +271,66 @@ func Linearizable(t *testing.T, histories int, anew New) bool {
 	}
 	return ok
 }
+
+// Leases is what processes serve who lease one bucket of a Limiter, in a time of their
+// own: in any stretch of it no more than a quota, what came back, and what they held when
+// it began; under a flood no less than that, but for what they hold when it ends.
+func Leases(t *testing.T, anew New) {
+	const (
+		processes = 8
+		rate      = limit.LeasesAQuota * largest
+		step      = limit.Window / rate
+		held      = processes * largest * step // at most
+	)
+	now := At
+	clock := func() time.Time { return now }
+	name, random := rand.Text(), mathrand.New(mathrand.NewPCG(1, 2)) //nolint:gosec // the same each time
+	leases := make([]*limit.Leases, processes)
+	for i := range leases {
+		leases[i] = &limit.Leases{Limiter: anew(clock), Prefix: limit.ClientPrefix, Line: limit.Line{Name: limit.Client, ID: limit.Client, Rate: rate}, Now: clock}
+	}
+	var served, began, lowest, most time.Duration // in the time that it takes to come back
+	ask := func(cost int) bool {
+		v, err := leases[random.IntN(processes)].Take(t.Context(), name, cost)
+		require.NoError(t, err)
+		if v.Admitted {
+			lowest = min(lowest, served-now.Sub(At)) // where a stretch could begin
+			served += time.Duration(cost) * step
+			most = max(most, served-now.Sub(At)-lowest)
+		}
+		return v.Admitted
+	}
+	flood := func() {
+		for range 10 {
+			for range processes {
+				for ask(1) { // until it is empty
+				}
+			}
+			now = now.Add(100 * time.Millisecond)
+		}
+		now = now.Add(-100 * time.Millisecond)
+	}
+
+	flood()
+	require.LessOrEqual(t, served, limit.Window+now.Sub(At), "nothing was held when it began")
+	require.GreaterOrEqual(t, served, limit.Window+now.Sub(At)-held)
+	for range 100 {
+		now = now.Add(time.Duration(random.Int64N(int64(limit.LeaseLife))))
+		for range random.IntN(2 * largest) {
+			ask(1 + random.IntN(3))
+		}
+	}
+	for range 2 * processes * largest {
+		ask(1)
+	}
+	now = now.Add(limit.LeaseLife - time.Second) // all of the quota is back, and leases are held
+	began = served
+	flooded := now
+	flood()
+	require.GreaterOrEqual(t, served-began, limit.Window+now.Sub(flooded)-held)
+	require.LessOrEqual(t, most, limit.Window+held)
+	require.Greater(t, most, limit.Window, "otherwise nothing was tried")
+}
+
+// largest is how large a lease of Leases can be.
+const largest = 10
