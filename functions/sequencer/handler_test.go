@@ -85,6 +85,7 @@ func TestRecordedEvents(t *testing.T) {
 		record := w.record(t)
 		require.Equal(t, false, record["alarm"])
 		require.EqualValues(t, 1, record["succeeded"])
+		require.Equal(t, map[string]any{"take": "sequencer", "reconcile": "reconciler"}[record["task"].(string)], record["function"], "each has an alarm")
 	}
 	verifier, err := tiles.NewVerifier(sequencetest.Origin, w.private.Public().(ed25519.PublicKey))
 	require.NoError(t, err)

@@ -24,7 +24,7 @@ const (
 
 	// portion is how many changes are read of all shards together before they are
 	// judged; each gets at least some.
-	portion = 50_000
+	portion = 200_000
 	some    = 1_000
 
 	// named is how many pieces are named, with an alarm of its own each; the others

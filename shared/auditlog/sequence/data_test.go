@@ -280,6 +280,36 @@ func TestDaysOfData(t *testing.T) {
 	require.Zero(t, w.reconcile(t).Unlogged)
 }
 
+// narrow is a stream that tells two changes at a time.
+type narrow struct{ *world }
+
+func (n narrow) Since(ctx context.Context, shard, position string, limit int) ([]sequence.Change, bool, error) {
+	return n.world.Since(ctx, shard, position, min(limit, 2))
+}
+
+// TestPortions: what does not come at once is judged all the same, and once.
+func TestPortions(t *testing.T) {
+	w := newWorld(t)
+	w.run(t)
+	for n := range 11 {
+		w.uploads(t, ada, fmt.Sprint("m", n), pieceOf(n))
+	}
+	w.stores(ben, pieceOf(11))
+	w.EndShard("shard-1")
+	w.wait(time.Minute)
+	w.run(t)
+	s := w.process().Sequencer
+	s.Changes = narrow{w}
+	for want := int64(1); want >= 0; want-- {
+		r, err := s.Reconcile(t.Context())
+		require.NoError(t, err)
+		require.Equal(t, want, r.Unlogged)
+	}
+	places, err := w.Places(t.Context())
+	require.NoError(t, err)
+	require.Equal(t, map[string]sequence.Place{"shard-1": {Ended: true}}, places)
+}
+
 // counting is events that say how much time was looked at at once.
 type counting struct {
 	*world
@@ -347,6 +377,37 @@ type vanishing struct{ *world }
 
 func (vanishing) Since(context.Context, string, string, int) ([]sequence.Change, bool, error) {
 	return nil, false, sequence.ErrNotFound
+}
+
+// moving is heads of which another run is always moving the one that was read, for a while.
+type moving struct {
+	*world
+	left int
+}
+
+func (m *moving) Head(ctx context.Context) (sequence.Head, error) {
+	h, err := m.world.Head(ctx)
+	if m.left--; m.left >= 0 {
+		h.Published--
+	}
+	return h, err
+}
+
+// TestBesideARunThatTakes: who compares begins again where the head has moved.
+func TestBesideARunThatTakes(t *testing.T) {
+	w := newWorld(t)
+	w.uploads(t, ada, "m1", pieceOf(1))
+	w.wait(time.Minute)
+	w.run(t)
+	w.stores(ada, pieceOf(2))
+	s := w.process().Sequencer
+	s.Heads = &moving{w, 5}
+	_, err := s.Reconcile(t.Context())
+	require.ErrorIs(t, err, sequence.ErrMoved)
+	s.Heads = &moving{w, 4}
+	r, err := s.Reconcile(t.Context())
+	require.NoError(t, err)
+	require.EqualValues(t, 1, r.Unlogged)
 }
 
 // TestTwoReconcilers: two at once find the same, and after them all was judged.

@@ -14,10 +14,16 @@ import (
 // event is looked at more than once.
 const Window = 3 * time.Hour
 
+// tries is how often a reconciler begins, where another run moves the head meanwhile.
+const tries = 5
+
 // Reconcile compares the stored events of the last hours with the log, and then
 // what was done to owners' data with both.
 func (s Sequencer) Reconcile(ctx context.Context) (r Result, err error) {
 	head, err := s.begin(ctx)
+	for n := 1; n < tries && errors.Is(err, ErrMoved); n++ { // by a run that takes, which compares nothing
+		head, err = s.begin(ctx)
+	}
 	if err == nil {
 		err = s.compareEvents(ctx, head, &r)
 	}
