@@ -193,7 +193,7 @@ func (t AuditState) Leaves(ctx context.Context, p record.Pseudonym, before int64
 	return all, nil
 }
 
-// ended stands in the place of the position where a shard was read to its end.
+// ended stands in the place of time and position where a shard was read to its end.
 const ended = "ended"
 
 // Places implements sequence.Places.
@@ -208,11 +208,17 @@ func (t AuditState) Places(ctx context.Context) (map[string]sequence.Place, erro
 	}
 	places := map[string]sequence.Place{}
 	for shard := range shards.Value {
-		place := sequence.Place{After: getText(shards.Value, shard)}
-		if place.After == ended {
-			place = sequence.Place{Ended: true}
+		what := getText(shards.Value, shard)
+		if what == ended {
+			places[shard] = sequence.Place{Ended: true}
+			continue
 		}
-		places[shard] = place
+		seen, after, _ := strings.Cut(what, " ")
+		at, err := strconv.ParseInt(seen, 10, 64)
+		if err != nil {
+			return nil, errShape
+		}
+		places[shard] = sequence.Place{After: after, Seen: time.Unix(at, 0).UTC()}
 	}
 	return places, nil
 }
@@ -222,10 +228,11 @@ func (t AuditState) Places(ctx context.Context) (map[string]sequence.Place, erro
 func (t AuditState) Keep(ctx context.Context, places map[string]sequence.Place) error {
 	shards := item{}
 	for shard, place := range places {
+		what := fmt.Sprintf("%d %s", place.Seen.Unix(), place.After)
 		if place.Ended {
-			place.After = ended
+			what = ended
 		}
-		shards[shard] = text(place.After)
+		shards[shard] = text(what)
 	}
 	_, err := t.Client.PutItem(ctx, &dynamodb.PutItemInput{TableName: aws.String(t.Tables.AuditState),
 		Item: item{"id": text(readDocument), "document": text(readDocument), "shards": &types.AttributeValueMemberM{Value: shards}}})

@@ -24,11 +24,12 @@ const (
 
 	// quiet is how many empty answers end the reading of an open shard. They can come
 	// before records as well (DynamoDB API, GetRecords), and nothing tells the two apart.
-	quiet = 5
+	// A closed one is read until it says that it has ended, or for so long that it never will.
+	quiet, silent = 5, 1000
 )
 
 // Shards implements sequence.Changes.
-func (c Changes) Shards(ctx context.Context) (names []string, err error) {
+func (c Changes) Shards(ctx context.Context) (shards []sequence.Shard, err error) {
 	in := &dynamodbstreams.DescribeStreamInput{StreamArn: aws.String(c.ARN)}
 	for {
 		out, err := c.Client.DescribeStream(ctx, in)
@@ -43,18 +44,18 @@ func (c Changes) Shards(ctx context.Context) (names []string, err error) {
 			return nil, sequence.ErrNotFound
 		}
 		for _, s := range d.Shards {
-			names = append(names, aws.ToString(s.ShardId))
+			shards = append(shards, sequence.Shard{Name: aws.ToString(s.ShardId), Closed: s.SequenceNumberRange != nil && s.SequenceNumberRange.EndingSequenceNumber != nil})
 		}
 		if aws.ToString(d.LastEvaluatedShardId) == "" {
-			return names, nil
+			return shards, nil
 		}
 		in.ExclusiveStartShardId = d.LastEvaluatedShardId
 	}
 }
 
 // Since implements sequence.Changes.
-func (c Changes) Since(ctx context.Context, shard, position string, limit int) (changes []sequence.Change, ended bool, err error) {
-	in := &dynamodbstreams.GetShardIteratorInput{StreamArn: aws.String(c.ARN), ShardId: aws.String(shard), ShardIteratorType: types.ShardIteratorTypeTrimHorizon}
+func (c Changes) Since(ctx context.Context, shard sequence.Shard, position string, limit int) (changes []sequence.Change, ended bool, err error) {
+	in := &dynamodbstreams.GetShardIteratorInput{StreamArn: aws.String(c.ARN), ShardId: aws.String(shard.Name), ShardIteratorType: types.ShardIteratorTypeTrimHorizon}
 	if position != "" {
 		in.ShardIteratorType, in.SequenceNumber = types.ShardIteratorTypeAfterSequenceNumber, aws.String(position)
 	}
@@ -62,8 +63,11 @@ func (c Changes) Since(ctx context.Context, shard, position string, limit int) (
 	if err != nil {
 		return nil, false, notKept(err)
 	}
-	iterator := begun.ShardIterator
-	for empty := 0; len(changes) < limit && empty < quiet; {
+	iterator, enough := begun.ShardIterator, quiet
+	if shard.Closed {
+		enough = silent
+	}
+	for empty := 0; len(changes) < limit && empty < enough; {
 		out, err := c.Client.GetRecords(ctx, &dynamodbstreams.GetRecordsInput{ShardIterator: iterator,
 			Limit: aws.Int32(int32(min(perCall, limit-len(changes))))}) //nolint:gosec // at most perCall
 		if err != nil {

@@ -114,11 +114,11 @@ const (
 
 func TestShards(t *testing.T) {
 	c, s := streamed(map[string][]answer{"DescribeStream": {
-		ok(`{"StreamDescription": {"StreamStatus": "ENABLED", "Shards": [{"ShardId": "a"}, {"ShardId": "b"}], "LastEvaluatedShardId": "b"}}`),
-		ok(`{"StreamDescription": {"StreamStatus": "ENABLED", "Shards": [{"ShardId": "c"}]}}`)}})
-	names, err := c.Shards(t.Context())
+		ok(`{"StreamDescription": {"StreamStatus": "ENABLED", "Shards": [{"ShardId": "a", "SequenceNumberRange": {"StartingSequenceNumber": "1", "EndingSequenceNumber": "2"}}, {"ShardId": "b"}], "LastEvaluatedShardId": "b"}}`),
+		ok(`{"StreamDescription": {"StreamStatus": "ENABLED", "Shards": [{"ShardId": "c", "SequenceNumberRange": {"StartingSequenceNumber": "3"}}]}}`)}})
+	shards, err := c.Shards(t.Context())
 	require.NoError(t, err)
-	require.Equal(t, []string{"a", "b", "c"}, names)
+	require.Equal(t, []sequence.Shard{{Name: "a", Closed: true}, {Name: "b"}, {Name: "c"}}, shards)
 	require.Len(t, s.asked, 2)
 	require.Contains(t, s.asked[1], `"ExclusiveStartShardId":"b"`)
 
@@ -149,10 +149,12 @@ func TestSince(t *testing.T) {
 		}
 		return ok(`{"Records": [` + strings.Join(records, ", ") + `]` + next + `}`)
 	}
+	open, closed := sequence.Shard{Name: "shard"}, sequence.Shard{Name: "shard", Closed: true}
+	of := open
 	since := func(position string, limit int, pages ...answer) (positions string, ended bool, s *script) {
 		t.Helper()
 		c, s := streamed(map[string][]answer{"GetShardIterator": begun, "GetRecords": pages})
-		changes, ended, err := c.Since(t.Context(), "shard", position, limit)
+		changes, ended, err := c.Since(t.Context(), of, position, limit)
 		require.NoError(t, err)
 		for _, change := range changes {
 			positions += change.Position
@@ -162,7 +164,7 @@ func TestSince(t *testing.T) {
 	t.Run("what a record says", func(t *testing.T) {
 		c, _ := streamed(map[string][]answer{"GetShardIterator": begun, "GetRecords": {page("", told("INSERT", "1", oneKey), told("MODIFY", "2", oneKey),
 			told("REMOVE", "3", oneKey), told("INSERT", "4", `{"owner": {"N": "1"}}`))}})
-		changes, ended, err := c.Since(t.Context(), "shard", "", 10)
+		changes, ended, err := c.Since(t.Context(), closed, "", 10)
 		require.NoError(t, err)
 		require.True(t, ended)
 		at := time.Date(2026, 5, 4, 5, 25, 0, 0, time.UTC)
@@ -188,6 +190,16 @@ func TestSince(t *testing.T) {
 		require.False(t, ended)
 		require.Len(t, s.asked, 7)
 	})
+	t.Run("a closed shard, to its end", func(t *testing.T) {
+		of = closed
+		defer func() { of = open }()
+		positions, ended, _ := since("", 10, page("b"), page("c"), page("d"), page("e"), page("f"), page("g"), page("h", told("INSERT", "1", oneKey)), page(""))
+		require.Equal(t, "1", positions)
+		require.True(t, ended)
+		_, ended, s := since("", 10, page("b"))
+		require.False(t, ended)
+		require.Len(t, s.asked, 1001)
+	})
 	t.Run("no more than asked for", func(t *testing.T) {
 		positions, ended, s := since("", 2, page("b", told("INSERT", "1", oneKey)), page("c", told("INSERT", "2", oneKey)))
 		require.Equal(t, "12", positions)
@@ -211,7 +223,7 @@ func TestSince(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			changes, _ := streamed(map[string][]answer{"GetShardIterator": {c.iterator}, "GetRecords": {c.records}})
-			_, _, err := changes.Since(t.Context(), "shard", "7", 10)
+			_, _, err := changes.Since(t.Context(), open, "7", 10)
 			require.Error(t, err)
 			require.Equal(t, c.gone, errors.Is(err, sequence.ErrNotFound))
 		})
@@ -248,20 +260,23 @@ func TestItems(t *testing.T) {
 }
 
 func TestPlaces(t *testing.T) {
-	s := &script{answers: map[string][]answer{"GetItem": {ok(`{"Item": {"shards": {"M": {"a": {"S": "7"}, "b": {"S": ""}, "c": {"S": "ended"}}}}}`), ok(`{}`), ok(`{"Item": {"shards": {"S": "x"}}}`)}, "PutItem": {ok(`{}`)}}}
+	s := &script{answers: map[string][]answer{"GetItem": {ok(`{"Item": {"shards": {"M": {"a": {"S": "1777872300 7"}, "b": {"S": "1777872300 "}, "c": {"S": "ended"}}}}}`), ok(`{}`), ok(`{"Item": {"shards": {"S": "x"}}}`), ok(`{"Item": {"shards": {"M": {"a": {"S": "7"}, "b": {"S": "canary"}}}}}`)}, "PutItem": {ok(`{}`)}}}
 	state := dynamo.AuditState{Tables: scripted(s)}
-	want := map[string]sequence.Place{"a": {After: "7"}, "b": {}, "c": {Ended: true}}
+	seen := time.Date(2026, 5, 4, 5, 25, 0, 0, time.UTC)
+	want := map[string]sequence.Place{"a": {After: "7", Seen: seen}, "b": {Seen: seen}, "c": {Ended: true}}
 	places, err := state.Places(t.Context())
 	require.NoError(t, err)
 	require.Equal(t, want, places)
 	places, err = state.Places(t.Context())
 	require.NoError(t, err)
 	require.Empty(t, places)
-	_, err = state.Places(t.Context())
-	require.Error(t, err, "of another shape")
+	for range 2 {
+		_, err = state.Places(t.Context())
+		require.Error(t, err, "of another shape")
+	}
 	require.NoError(t, state.Keep(t.Context(), want))
-	for _, place := range []string{`"a":{"S":"7"}`, `"b":{"S":""}`, `"c":{"S":"ended"}`} {
-		require.Contains(t, s.asked[3], place)
+	for _, place := range []string{`"a":{"S":"1777872300 7"}`, `"b":{"S":"1777872300 "}`, `"c":{"S":"ended"}`} {
+		require.Contains(t, s.asked[4], place)
 	}
 	down := dynamo.AuditState{Tables: stubbed(answer{status: 400, body: throttled})}
 	_, err = down.Places(t.Context())

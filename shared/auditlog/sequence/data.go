@@ -30,6 +30,9 @@ const (
 	// named is how many pieces are named, with an alarm of its own each; the others
 	// are one number.
 	named = 10
+
+	// unread is how long a shard may be left unread. A stream keeps a day.
+	unread = 20 * time.Hour
 )
 
 // Change is one change of the table of owners' data, as its stream tells it: what
@@ -45,20 +48,27 @@ type Change struct {
 // Changes is the stream of the table of owners' data: whoever writes that table
 // is in it, whatever he writes.
 //
-// Shards names its shards; ErrNotFound where the stream is off. Since returns
+// Shards says which shards it has; ErrNotFound where the stream is off. Since returns
 // changes of a shard, in order, at most limit of those that come after a position,
-// "" being the beginning, and whether the shard has ended and these were all. Of an
-// open shard it may return none although there are some: nobody can tell its end.
-// What came after a position and is not kept any more is ErrNotFound.
+// "" being the beginning, and of a closed shard whether these were all. Of an open
+// shard it may return none although there are some: nobody can tell its end.
+// A position that is not kept any more is ErrNotFound, and so is a shard.
 type Changes interface {
-	Shards(ctx context.Context) ([]string, error)
-	Since(ctx context.Context, shard, position string, limit int) (changes []Change, ended bool, err error)
+	Shards(ctx context.Context) ([]Shard, error)
+	Since(ctx context.Context, shard Shard, position string, limit int) (changes []Change, ended bool, err error)
+}
+
+// Shard is a part of the stream.
+type Shard struct {
+	Name   string
+	Closed bool // nothing more will come
 }
 
 // Place is how far a shard was read.
 type Place struct {
-	After string // the position of the last change that was judged
-	Ended bool   // and there will be no more
+	After string    // the position of the last change that was judged
+	Seen  time.Time // all changes of before this were judged; to the second
+	Ended bool      // all were, and there will be no more
 }
 
 // Places keeps how far each shard was read. Every place that is kept is one up to
@@ -89,7 +99,7 @@ type claim struct {
 // A shard's end is certain only once it is closed, which DynamoDB does within some
 // hours: until then a piece may be found late, but none is passed over.
 func (s Sequencer) compareData(ctx context.Context, head Head, r *Result) error {
-	names, err := s.Changes.Shards(ctx)
+	shards, err := s.Changes.Shards(ctx)
 	if errors.Is(err, ErrNotFound) { // what nobody can look at is a finding, until somebody sees to it
 		return s.unlogged(ctx, nil, 1, r)
 	}
@@ -101,22 +111,22 @@ func (s Sequencer) compareData(ctx context.Context, head Head, r *Result) error 
 		return unavailable("how far the stream was read is not known", err)
 	}
 	places, gaps := map[string]Place{}, 0
-	for _, name := range names {
-		places[name] = kept[name]
+	for _, shard := range shards {
+		places[shard.Name] = kept[shard.Name]
 	}
+	now := s.Now()
 	for name, place := range kept {
-		if _, there := places[name]; !there && !place.Ended {
+		if _, there := places[name]; !place.Ended && (!there || now.Sub(place.Seen) > unread) {
 			gaps++
 		}
 	}
-	now := s.Now()
 	for {
 		before := maps.Clone(places)
-		found, lost, err := s.next(ctx, now, head.Taken, places)
+		found, err := s.next(ctx, now, head.Taken, shards, places)
 		if err != nil {
 			return err
 		}
-		if err := s.unlogged(ctx, found, gaps+lost, r); err != nil {
+		if err := s.unlogged(ctx, found, gaps, r); err != nil {
 			return err
 		}
 		gaps = 0
@@ -133,29 +143,26 @@ func (s Sequencer) compareData(ctx context.Context, head Head, r *Result) error 
 }
 
 // next reads and judges some changes of each shard, and moves its place to the
-// last that was judged. It returns what no event tells of, and in how many shards
-// something is not kept any more that nobody has read.
-func (s Sequencer) next(ctx context.Context, now, taken time.Time, places map[string]Place) (found []Change, lost int, err error) {
-	limit := max(some, portion/max(len(places), 1))
+// last that was judged. It returns what no event tells of.
+func (s Sequencer) next(ctx context.Context, now, taken time.Time, shards []Shard, places map[string]Place) (found []Change, err error) {
+	limit := max(some, portion/max(len(shards), 1))
 	read, ended := map[string][]Change{}, map[string]bool{}
 	var oldest time.Time
-	for name, place := range places {
-		if place.Ended {
+	for _, shard := range shards {
+		if places[shard.Name].Ended {
 			continue
 		}
-		changes, all, err := s.Changes.Since(ctx, name, place.After, limit)
-		if errors.Is(err, ErrNotFound) {
-			lost++
-			places[name] = Place{}
-			if changes, all, err = s.Changes.Since(ctx, name, "", limit); errors.Is(err, ErrNotFound) {
-				places[name] = Place{Ended: true}
-				continue
-			}
+		changes, all, err := s.Changes.Since(ctx, shard, places[shard.Name].After, limit)
+		if errors.Is(err, ErrNotFound) { // where that took nothing away unread, Seen says so
+			changes, all, err = s.Changes.Since(ctx, shard, "", limit)
+		}
+		if errors.Is(err, ErrNotFound) { // it is gone, and not in the next list
+			continue
 		}
 		if err != nil {
-			return nil, 0, unavailable("the stream of owners' data cannot be read", err)
+			return nil, unavailable("the stream of owners' data cannot be read", err)
 		}
-		read[name], ended[name] = changes, all
+		read[shard.Name], ended[shard.Name] = changes, all
 		if len(changes) > 0 && (oldest.IsZero() || changes[0].Time.Before(oldest)) {
 			oldest = changes[0].Time
 		}
@@ -166,31 +173,32 @@ func (s Sequencer) next(ctx context.Context, now, taken time.Time, places map[st
 	}
 	judge, err := s.judge(ctx, read, oldest, until, taken)
 	if err != nil {
-		return nil, 0, err
+		return nil, err
 	}
 	for name, changes := range read {
-		place := places[name]
-		judged := 0
-		for _, c := range changes {
+		place := Place{places[name].After, now.UTC().Truncate(time.Second), ended[name]}
+		for n, c := range changes {
 			verdict := waits
 			if !c.Time.After(until) {
 				verdict = judge(c)
 			}
-			if verdict == waits {
-				break
-			}
 			if verdict == unlogged {
 				found = append(found, c)
 			}
-			place.After = c.Position
-			judged++
+			if verdict != waits {
+				place.After = c.Position
+			}
+			if verdict == waits || n+1 == limit {
+				place.Seen, place.Ended = c.Time.UTC().Truncate(time.Second), place.Ended && verdict != waits
+				break
+			}
 		}
-		if ended[name] && judged == len(changes) {
+		if place.Ended {
 			place = Place{Ended: true}
 		}
 		places[name] = place
 	}
-	return found, lost, nil
+	return found, nil
 }
 
 type verdict int

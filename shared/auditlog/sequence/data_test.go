@@ -283,7 +283,7 @@ func TestDaysOfData(t *testing.T) {
 // narrow is a stream that tells two changes at a time.
 type narrow struct{ *world }
 
-func (n narrow) Since(ctx context.Context, shard, position string, limit int) ([]sequence.Change, bool, error) {
+func (n narrow) Since(ctx context.Context, shard sequence.Shard, position string, limit int) ([]sequence.Change, bool, error) {
 	return n.world.Since(ctx, shard, position, min(limit, 2))
 }
 
@@ -322,7 +322,7 @@ func (c *counting) Between(ctx context.Context, from, to time.Time) ([]sequence.
 }
 
 // TestUnreadData: what nobody can look at any more is a finding, once; a stream that
-// is off is one as long as it is.
+// is off is one as long as it is. Where nothing was lost, nothing is found.
 func TestUnreadData(t *testing.T) {
 	begun := func(t *testing.T) *world {
 		w := newWorld(t)
@@ -342,9 +342,33 @@ func TestUnreadData(t *testing.T) {
 	t.Run("some of a shard", func(t *testing.T) {
 		w := begun(t)
 		w.TrimShard("shard-1", 3)
+		w.wait(25 * time.Hour)
+		w.run(t)
 		require.EqualValues(t, 1, w.reconcile(t).Unlogged)
 		require.Equal(t, []string{"  1"}, w.told())
 		require.Zero(t, w.reconcile(t).Unlogged)
+	})
+	t.Run("what was read, of a shard in which nothing happens", func(t *testing.T) {
+		w := begun(t)
+		for range 30 {
+			require.Zero(t, w.reconcile(t).Unlogged)
+			w.wait(time.Hour)
+			w.run(t)
+		}
+		w.TrimShard("shard-1", 4)
+		require.Zero(t, w.reconcile(t).Unlogged)
+		w.stores(ada, pieceOf(5))
+		require.EqualValues(t, 1, w.reconcile(t).Unlogged)
+	})
+	t.Run("a shard in which there was nothing yet", func(t *testing.T) {
+		w := begun(t)
+		w.OpenShard("shard-2")
+		require.Zero(t, w.reconcile(t).Unlogged)
+		w.EndShard("shard-1")
+		require.Zero(t, w.reconcile(t).Unlogged)
+		w.wait(25 * time.Hour)
+		w.run(t)
+		require.EqualValues(t, 1, w.reconcile(t).Unlogged)
 	})
 	t.Run("a whole shard", func(t *testing.T) {
 		w := begun(t)
@@ -359,7 +383,9 @@ func TestUnreadData(t *testing.T) {
 		s.Changes = vanishing{w}
 		r, err := s.Reconcile(t.Context())
 		require.NoError(t, err)
-		require.EqualValues(t, 1, r.Unlogged)
+		require.Zero(t, r.Unlogged)
+		w.TrimShard("shard-1", -1)
+		require.EqualValues(t, 1, w.reconcile(t).Unlogged)
 	})
 	t.Run("the stream is off", func(t *testing.T) {
 		w := begun(t)
@@ -375,7 +401,7 @@ func TestUnreadData(t *testing.T) {
 // vanishing is a stream whose shards are gone as soon as they were listed.
 type vanishing struct{ *world }
 
-func (vanishing) Since(context.Context, string, string, int) ([]sequence.Change, bool, error) {
+func (vanishing) Since(context.Context, sequence.Shard, string, int) ([]sequence.Change, bool, error) {
 	return nil, false, sequence.ErrNotFound
 }
 
@@ -456,7 +482,7 @@ type dark struct {
 	changes, items, places bool
 }
 
-func (d dark) Shards(ctx context.Context) ([]string, error) {
+func (d dark) Shards(ctx context.Context) ([]sequence.Shard, error) {
 	if d.changes {
 		return nil, errDown
 	}
@@ -480,7 +506,7 @@ func (d dark) Places(ctx context.Context) (map[string]sequence.Place, error) {
 // broken is a shard that cannot be read.
 type broken struct{ *world }
 
-func (broken) Since(context.Context, string, string, int) ([]sequence.Change, bool, error) {
+func (broken) Since(context.Context, sequence.Shard, string, int) ([]sequence.Change, bool, error) {
 	return nil, false, errDown
 }
 

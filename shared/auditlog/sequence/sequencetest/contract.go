@@ -217,7 +217,7 @@ func ChangesContract(t *testing.T, c sequence.Changes, put, remove func(owner, i
 	remove(owner, "one")
 	put(owner, "two")
 
-	in, changes := "", []sequence.Change(nil)
+	in, changes := sequence.Shard{}, []sequence.Change(nil)
 	require.Eventually(t, func() bool { // a stream may be behind its table
 		shards, err := c.Shards(t.Context())
 		require.NoError(t, err)
@@ -261,9 +261,10 @@ func PlacesContract(t *testing.T, p sequence.Places) {
 	places, err := p.Places(t.Context())
 	require.NoError(t, err)
 	require.Empty(t, places)
+	seen := time.Date(2026, 5, 4, 5, 25, 0, 0, time.UTC)
 	for _, want := range []map[string]sequence.Place{
-		{"shard-1": {After: "123456789012345678901234567890"}, "shard-2": {}, "shard-3": {Ended: true}},
-		{"shard-2": {After: "1"}},
+		{"shard-1": {After: "123456789012345678901234567890", Seen: seen}, "shard-2": {Seen: seen}, "shard-3": {Ended: true}},
+		{"shard-2": {After: "1", Seen: seen.Add(time.Second)}},
 		{},
 	} {
 		require.NoError(t, p.Keep(t.Context(), want))

@@ -247,20 +247,23 @@ func (m *Memory) Erase(name string) {
 }
 
 // Shards implements sequence.Changes.
-func (m *Memory) Shards(context.Context) ([]string, error) {
+func (m *Memory) Shards(context.Context) (all []sequence.Shard, err error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if m.off {
 		return nil, sequence.ErrNotFound
 	}
-	return slices.Sorted(maps.Keys(m.shards)), nil
+	for _, name := range slices.Sorted(maps.Keys(m.shards)) {
+		all = append(all, sequence.Shard{Name: name, Closed: m.shards[name].ended})
+	}
+	return all, nil
 }
 
 // Since implements sequence.Changes.
-func (m *Memory) Since(_ context.Context, name, position string, limit int) (changes []sequence.Change, ended bool, err error) {
+func (m *Memory) Since(_ context.Context, of sequence.Shard, position string, limit int) (changes []sequence.Change, ended bool, err error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	s, there := m.shards[name]
+	s, there := m.shards[of.Name]
 	if !there {
 		return nil, false, sequence.ErrNotFound
 	}
@@ -271,20 +274,26 @@ func (m *Memory) Since(_ context.Context, name, position string, limit int) (cha
 		}
 	}
 	upTo := min(from+limit, len(s.changes))
-	return slices.Clone(s.changes[from:upTo]), s.ended && upTo == len(s.changes), nil
+	return slices.Clone(s.changes[from:upTo]), of.Closed && upTo == len(s.changes), nil
 }
 
 // Change tells of a change in a shard of the stream.
 func (m *Memory) Change(name string, c sequence.Change) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	s := m.shards[name]
-	if s == nil {
-		s = &shard{}
-		m.shards[name] = s
+	if m.shards[name] == nil {
+		m.shards[name] = &shard{}
 	}
+	s := m.shards[name]
 	c.Position = strconv.Itoa(len(s.changes) + 1)
 	s.changes = append(s.changes, c)
+}
+
+// OpenShard makes a shard of nothing yet.
+func (m *Memory) OpenShard(name string) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.shards[name] = &shard{}
 }
 
 // EndShard closes a shard.
