@@ -75,7 +75,7 @@ PRICES = {
 API_TIERS = [(333e6, 3.5e-6), (667e6, 2.8e-6), (19e9, 2.38e-6), (float("inf"), 1.51e-6)]
 LAMBDA_TIERS = [(6e9, 0.0000166667), (9e9, 0.000015), (float("inf"), 0.0000133334)]  # x86
 KEYS, ENDPOINTS, ZONES = 10, 2, 2  # KMS keys; KMS and SSM from the VPC (DynamoDB and S3 are free gateway endpoints)
-METRICS, ALARMS = 18, 31  # shared/metrics, `succeeded` of four functions; metrics that alarms of template.yaml watch
+METRICS, ALARMS = 19, 32  # shared/metrics, `succeeded` of four functions and a task; metrics that alarms watch
 
 A = {name: value for name, (value, *_) in ASSUMED.items()}
 P = {name: value for name, (value, _) in PRICES.items()}
@@ -120,6 +120,8 @@ class Month:
         # reads the owner's account and private key.
         checked = A["guard_reads"] + A["limiter_reads"]
         self.rru_intake = (self.posts + self.recordings) * (checked + 1)
+        # The reconciler reads the manifest of each upload once; the names of what was stored come by the stream.
+        self.rru_intake += (self.posts + self.recordings) * units(A["manifest"], 4_000)
         self.rru_reads = self.raw * (checked + 1 + units(self.day, 4_000)) + self.days * (checked + 1)
         self.rru_project = self.syncs * (2 + units(self.day / 2, 4_000))
         # Each read and each rebuild unwraps the owner's private key. Service keys are a container's, not a user's.

@@ -238,6 +238,13 @@ func (e enforced) attemptsOnStores(t *testing.T) []attempt {
 		})
 	}
 
+	// Of what an upload may store the sequencer sees the list, and of no request more.
+	for names, may := range map[string][]string{"manifest": all(ingest, sealed, sequencer), "manifest, body": all(ingest, sealed), "expires": all(ingest, sealed)} {
+		add("read of a request "+names, may, func(ctx context.Context, c aws.Config) error {
+			return none(dynamodb.NewFromConfig(c).GetItem(ctx, &dynamodb.GetItemInput{TableName: aws.String("RequestsTable"), Key: item{"key": text("x")}, ProjectionExpression: aws.String(names)}))
+		})
+	}
+
 	// Of documents that decide, each changes its own part, and may not even compare another's.
 	owner, caller := item{"id": text("user#ada"), "document": text("owner")}, item{"id": text("identity#a"), "document": text("caller")}
 	for _, part := range []struct {

@@ -93,6 +93,7 @@ var forbidden = []struct{ why, pattern string }{
 	{"sequencer signs for another than the log", `^SequencerRole kms:Sign (?:Enrolment|Receipt|Pairing)Key`},
 	{"somebody but the sequencer signs for the log", `^(?:Enrol|Devices)Role kms:Sign LogKey`},
 	{"who writes or shows the audit log opens readings", `^(?:Sequencer|Audit)Role (?:kms:Decrypt (?:DataKey|WriterKey)|\S+ (?:ReadingsTable|\$\{Documents))`},
+	{"the sequencer sees more of requests than what they may store", `^SequencerRole dynamodb:\S+ RequestsTable`},
 	{"who writes or shows the audit log sees owners' keys", `^(?:Sequencer|Audit)Role dynamodb:\S+ KeysTable\.Arn$`},
 	{"devices opens or makes a key", `^DevicesRole kms:(Decrypt|Generate|ReEncrypt|Encrypt)`},
 	{"devices signs for another than trackers", `^DevicesRole kms:Sign EnrolmentKey`},
@@ -126,6 +127,9 @@ const (
 	takes = "SequencerRole dynamodb:Query AuditEventsTable.Arn"
 	marks = "SequencerRole dynamodb:UpdateItem AuditEventsTable.Arn if map[ForAllValues:StringEquals:map[dynamodb:Attributes:[shard id leaf mark expires charged sign-in address rejected]] Null:map[dynamodb:Attributes:false]]"
 )
+
+// What it may read of requests: what an upload may store.
+const claims = "SequencerRole dynamodb:GetItem RequestsTable.Arn if map[ForAllValues:StringEquals:map[dynamodb:Attributes:[key manifest]] Null:map[dynamodb:Attributes:false] StringEqualsIfExists:map[dynamodb:Select:SPECIFIC_ATTRIBUTES]]"
 
 // writesLog is a power over the audit log, or over what is kept beside it.
 var writesLog = regexp.MustCompile(`^\S+ (?:s3:(?:Put|Delete|Bypass|Abort)\S* \$?\{?AuditLogBucket|dynamodb:(?:Put|Update|Delete|BatchWrite)\S* AuditStateTable)`)
@@ -169,7 +173,7 @@ func forbiddenGrants(grants []string) (wrong []string) {
 		}
 	}
 	grants = slices.DeleteFunc(slices.Clone(grants), func(g string) bool {
-		return strings.HasPrefix(g, "denied ") || unscoped.MatchString(g) || beginsSession.MatchString(g) || charges.MatchString(g) || g == mended || g == left || g == unpaired || g == takes || g == marks
+		return strings.HasPrefix(g, "denied ") || unscoped.MatchString(g) || beginsSession.MatchString(g) || charges.MatchString(g) || g == mended || g == left || g == unpaired || g == takes || g == marks || g == claims
 	})
 	for _, f := range forbidden {
 		for _, g := range grants {
@@ -218,6 +222,7 @@ func TestForbiddenGrantsAreFound(t *testing.T) {
 		"IngestRole logs:PutRetentionPolicy IngestLogs.Arn", "IngestRole logs:DeleteLogStream IngestLogs.Arn", "IngestRole cloudwatch:PutMetricData x", "IngestRole kms:Decrypt SignalsKey.Arn if map[a:b]",
 		"AuditRole s3:PutObject ${AuditLogBucket.Arn}/*", "ReadingsRole dynamodb:PutItem AuditStateTable.Arn", "SequencerRole dynamodb:UpdateItem AuditEventsTable.Arn", "SequencerRole s3:DeleteObject ${AuditLogBucket.Arn}/*",
 		"SequencerRole kms:Sign EnrolmentKey.Arn", "EnrolRole kms:Sign LogKey.Arn", "AuditRole kms:Sign LogKey.Arn", "AuditRole kms:Decrypt DataKey.Arn if map[a:b]", "SequencerRole dynamodb:Query ReadingsTable.Arn", "AuditRole dynamodb:GetItem KeysTable.Arn",
+		"SequencerRole dynamodb:GetItem RequestsTable.Arn", "SequencerRole dynamodb:GetItem RequestsTable.Arn if map[ForAllValues:StringEquals:map[dynamodb:Attributes:[key manifest body]] Null:map[dynamodb:Attributes:false]]",
 		"AuditRole dynamodb:Query AuditEventsTable.Arn",
 		"ReadingsRole dynamodb:UpdateItem RequestsTable.Arn", "SharingRole dynamodb:GetItem RequestsTable.Arn",
 		"ReadingsRole dynamodb:UpdateItem RequestsTable.Arn if map[ForAllValues:StringLike:map[dynamodb:LeadingKeys:[limit#* counter#*]] Null:map[dynamodb:LeadingKeys:false]]",
@@ -359,4 +364,23 @@ func TestNothingLeadsOut(t *testing.T) {
 			require.NotNil(t, tpl.Resources[id].Properties["ReservedConcurrentExecutions"], "%s: it bounds the connections", id)
 		}
 	}
+}
+
+// imaged returns the tables whose stream shows what is stored, but for audit events: by
+// that of Readings the sequencer may see names, and nothing that is sealed.
+func imaged(tpl contract.Template) (wrong []string) {
+	for id, r := range tpl.Resources {
+		stream, _ := r.Properties["StreamSpecification"].(map[string]any)
+		if stream != nil && stream["StreamViewType"] != "KEYS_ONLY" && id != "AuditEventsTable" {
+			wrong = append(wrong, id+" shows what is stored by its stream")
+		}
+	}
+	return wrong
+}
+
+func TestStreamsHaveKeysOnly(t *testing.T) {
+	tpl := readTemplate(t)
+	require.Empty(t, imaged(tpl))
+	tpl.Resources["ReadingsTable"].Properties["StreamSpecification"] = map[string]any{"StreamViewType": "NEW_IMAGE"}
+	require.Len(t, imaged(tpl), 1)
 }

@@ -68,12 +68,26 @@ func (s *Stack) EventsSince(ctx context.Context, began time.Time) (all []StoredE
 
 // take has the sequencer take what waits. Where the schedule's run is at work that one
 // may be first, and have begun too early: whoever waits for an event takes until he sees it.
-func (s *Stack) take(ctx context.Context) error {
-	header, _, err := s.request(ctx, http.MethodPost, "lambda", "/2015-03-31/functions/"+s.Outputs["SequencerFunction"]+"/invocations", "", []byte(`{"task":"take"}`))
+func (s *Stack) take(ctx context.Context) error { return s.sequence(ctx, "take") }
+
+func (s *Stack) sequence(ctx context.Context, task string) error {
+	header, _, err := s.request(ctx, http.MethodPost, "lambda", "/2015-03-31/functions/"+s.Outputs["SequencerFunction"]+"/invocations", "", []byte(`{"task":"`+task+`"}`))
 	if err == nil && header.Get("X-Amz-Function-Error") != "" {
 		err = errors.New("the sequencer failed")
 	}
 	return err
+}
+
+// Reconcile has the sequencer take what waits, and compare what was stored with the log.
+// Where the schedule's run is at work that one may be first: whoever waits for a
+// finding tries again.
+func (s *Stack) Reconcile(t testing.TB) {
+	t.Helper()
+	for _, task := range []string{"take", "reconcile"} {
+		if err := s.sequence(t.Context(), task); err != nil {
+			t.Fatal(err)
+		}
+	}
 }
 
 // TakeUntil has the sequencer take what waits, until what is expected is seen.

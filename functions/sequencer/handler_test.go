@@ -42,7 +42,7 @@ func newWorld(t *testing.T) *world {
 	var err error
 	_, w.private, err = ed25519.GenerateKey(rand.Reader)
 	require.NoError(t, err)
-	w.handler = handler{log: slog.New(slog.NewJSONHandler(&w.log, nil)), keys: w, kms: w, sequencer: sequence.Sequencer{Heads: w, Objects: w, Events: w, Subjects: w, Alarms: w,
+	w.handler = handler{log: slog.New(slog.NewJSONHandler(&w.log, nil)), keys: w, kms: w, sequencer: sequence.Sequencer{Heads: w, Objects: w, Events: w, Subjects: w, Alarms: w, Changes: w, Manifests: w, Places: w,
 		Origin: sequencetest.Origin, Now: func() time.Time { return w.now }, Rand: rand.Reader}}
 	return w
 }
@@ -85,6 +85,7 @@ func TestRecordedEvents(t *testing.T) {
 		record := w.record(t)
 		require.Equal(t, false, record["alarm"])
 		require.EqualValues(t, 1, record["succeeded"])
+		require.Equal(t, map[string]any{"take": "sequencer", "reconcile": "reconciler"}[record["task"].(string)], record["function"], "each has an alarm")
 	}
 	verifier, err := tiles.NewVerifier(sequencetest.Origin, w.private.Public().(ed25519.PublicKey))
 	require.NoError(t, err)
@@ -118,6 +119,23 @@ func TestWhatFailsIsTold(t *testing.T) {
 	require.Equal(t, true, record["alarm"], "somebody should look")
 	require.EqualValues(t, 1, record["alarms"])
 	require.NotContains(t, record, "succeeded")
+}
+
+// TestDataWithoutEvent: it is an alarm, and the record has a number and no names.
+func TestDataWithoutEvent(t *testing.T) {
+	w := newWorld(t)
+	require.NoError(t, w.handler.run(t.Context(), task{"take"}))
+	w.log.Reset()
+	w.Change("shard", sequence.Change{Owner: "canary", Item: "canary", Time: w.now, Stored: true})
+	require.NoError(t, w.handler.run(t.Context(), task{"reconcile"}))
+	require.NotContains(t, w.log.String(), "canary")
+	record := w.record(t)
+	require.Equal(t, "ERROR", record["level"])
+	require.Equal(t, true, record["alarm"])
+	require.EqualValues(t, 1, record["unlogged"])
+	require.EqualValues(t, 1, record["alarms"])
+	require.NoError(t, w.handler.run(t.Context(), task{"reconcile"}))
+	require.Equal(t, false, w.record(t)["alarm"])
 }
 
 func TestAnotherWasFirst(t *testing.T) {

@@ -1,6 +1,6 @@
 // Command sequencer puts stored audit events into the log: every five minutes
-// what is new, every hour what was missed. It alone writes the log, and answers
-// nobody.
+// what is new, every hour what was missed; then it compares what was done to owners'
+// data with the log. It alone writes the log, and answers nobody.
 package main
 
 import (
@@ -20,7 +20,8 @@ import (
 
 func main() {
 	aws := boot.Load(context.Background())
-	tables := aws.Tables(dynamo.Tables{Keys: boot.Env("KEYS_TABLE"), AuditEvents: boot.Env("AUDIT_EVENTS_TABLE"), AuditState: boot.Env("AUDIT_STATE_TABLE")})
+	tables := aws.Tables(dynamo.Tables{Keys: boot.Env("KEYS_TABLE"), AuditEvents: boot.Env("AUDIT_EVENTS_TABLE"), AuditState: boot.Env("AUDIT_STATE_TABLE"),
+		Requests: boot.Env("REQUESTS_TABLE")})
 	kms := aws.Keys(map[string]string{keyring.PurposeAudit: boot.Env("SERVICE_KEY_ARN"), keyring.PurposeLog: boot.Env("LOG_KEY_ARN")})
 	days, err := strconv.Atoi(boot.Env("KEEP_DAYS"))
 	if err != nil || days < 1 {
@@ -29,6 +30,7 @@ func main() {
 	state := dynamo.AuditState{Tables: tables}
 	h := handler{log: boot.Log(), keys: boot.Ring(boot.Env("DEPLOYMENT"), tables, kms, time.Minute), kms: kms, sequencer: sequence.Sequencer{
 		Heads: state, Subjects: state, Events: dynamo.StoredEvents{Tables: tables, Now: time.Now}, Alarms: tables,
+		Changes: aws.Changes(boot.Env("READINGS_STREAM_ARN")), Manifests: tables, Places: state,
 		Objects: objects.Log{Bucket: aws.Bucket(boot.Env("AUDIT_LOG_BUCKET"), maxObject), Keep: time.Duration(days) * 24 * time.Hour, Now: time.Now},
 		Origin:  boot.Env("LOG_ORIGIN"), Now: time.Now, Rand: rand.Reader}}
 	lambda.Start(h.run)

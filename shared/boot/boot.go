@@ -15,6 +15,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/config"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodbstreams"
 	"github.com/aws/aws-sdk-go-v2/service/kms"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/aws-sdk-go-v2/service/ssm"
@@ -74,6 +75,11 @@ func (a AWS) Config() aws.Config { return a.config }
 func (a AWS) Tables(names dynamo.Tables) dynamo.Tables {
 	names.Client = dynamodb.NewFromConfig(a.config, a.clock.Listen)
 	return names
+}
+
+// Changes is a stream of DynamoDB.
+func (a AWS) Changes(arn string) dynamo.Changes {
+	return dynamo.Changes{Client: dynamodbstreams.NewFromConfig(a.config), ARN: arn}
 }
 
 // Limiter is the one that all functions share, on the Requests table.

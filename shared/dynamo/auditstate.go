@@ -25,6 +25,7 @@ import (
 // pseudonym; and which leaves concern whom. A subject who is erased has neither.
 //
 //	head                    head            size, root, taken, published
+//	read                    read            how far each shard of the stream of Readings was compared
 //	subject#NAME            key             pseudonym
 //	pseudonym#PSEUDONYM     key             name, wrapped
 //	pseudonym#PSEUDONYM     leaf#INDEX      –
@@ -32,6 +33,7 @@ type AuditState struct{ Tables }
 
 const (
 	headID          = "head"
+	readDocument    = "read"
 	keyDocument     = "key"
 	subjectPrefix   = "subject#"
 	pseudonymPrefix = "pseudonym#"
@@ -189,6 +191,52 @@ func (t AuditState) Leaves(ctx context.Context, p record.Pseudonym, before int64
 		all = append(all, index)
 	}
 	return all, nil
+}
+
+// ended stands in the place of time and position where a shard was read to its end.
+const ended = "ended"
+
+// Places implements sequence.Places.
+func (t AuditState) Places(ctx context.Context) (map[string]sequence.Place, error) {
+	i, err := t.state(ctx, readDocument, readDocument)
+	if err != nil || i == nil {
+		return nil, err
+	}
+	shards, ok := i["shards"].(*types.AttributeValueMemberM)
+	if !ok {
+		return nil, errShape
+	}
+	places := map[string]sequence.Place{}
+	for shard := range shards.Value {
+		what := getText(shards.Value, shard)
+		if what == ended {
+			places[shard] = sequence.Place{Ended: true}
+			continue
+		}
+		seen, after, _ := strings.Cut(what, " ")
+		at, err := strconv.ParseInt(seen, 10, 64)
+		if err != nil {
+			return nil, errShape
+		}
+		places[shard] = sequence.Place{After: after, Seen: time.Unix(at, 0).UTC()}
+	}
+	return places, nil
+}
+
+// Keep implements sequence.Places. Of the shards of a day an item has room for some
+// thousands.
+func (t AuditState) Keep(ctx context.Context, places map[string]sequence.Place) error {
+	shards := item{}
+	for shard, place := range places {
+		what := fmt.Sprintf("%d %s", place.Seen.Unix(), place.After)
+		if place.Ended {
+			what = ended
+		}
+		shards[shard] = text(what)
+	}
+	_, err := t.Client.PutItem(ctx, &dynamodb.PutItemInput{TableName: aws.String(t.Tables.AuditState),
+		Item: item{"id": text(readDocument), "document": text(readDocument), "shards": &types.AttributeValueMemberM{Value: shards}}})
+	return err
 }
 
 // StoredEvents is the AuditEvents table as a sequencer reads it.

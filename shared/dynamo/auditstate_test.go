@@ -41,6 +41,7 @@ func TestAuditStateContract(t *testing.T) {
 	state := dynamo.AuditState{Tables: tables}
 	sequencetest.HeadsContract(t, state)
 	sequencetest.SubjectsContract(t, state)
+	sequencetest.PlacesContract(t, state)
 }
 
 func TestStoredEventsContract(t *testing.T) {

@@ -4,11 +4,13 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"sync"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
+	"golang.org/x/sync/errgroup"
 
 	"fitvault/shared/intake"
 )
@@ -67,4 +69,38 @@ func decodeManifest(key string, i item) (intake.Manifest, error) {
 	}
 	m.Key, m.Body, m.Expires = key, getBytes(i, "body"), time.Unix(expires, 0).UTC()
 	return m, nil
+}
+
+// Items implements sequence.Manifests: of a manifest that has expired too, until
+// DynamoDB has swept it. It asks for no more than that.
+func (t Tables) Items(ctx context.Context, manifests []string) (map[string][]string, error) {
+	var mu sync.Mutex
+	found := map[string][]string{}
+	group, ctx := errgroup.WithContext(ctx)
+	group.SetLimit(atOnce)
+	for _, key := range manifests {
+		group.Go(func() error {
+			out, err := t.Client.GetItem(ctx, &dynamodb.GetItemInput{TableName: aws.String(t.Requests), ConsistentRead: aws.Bool(true), Key: item{"key": text(key)},
+				ProjectionExpression: aws.String("#m"), ExpressionAttributeNames: map[string]string{"#m": "manifest"}})
+			if err != nil || out.Item == nil {
+				return err
+			}
+			var m intake.Manifest
+			if json.Unmarshal([]byte(getText(out.Item, "manifest")), &m) != nil {
+				return nil // whoever wrote that, it lets nothing be stored
+			}
+			var items []string
+			for _, b := range m.Blocks {
+				items = append(items, intake.BlockItem(b.Day, b.ID))
+			}
+			if m.Recording != nil {
+				items = append(items, intake.RecordItem(m.Recording.ID))
+			}
+			mu.Lock()
+			defer mu.Unlock()
+			found[key] = items
+			return nil
+		})
+	}
+	return found, group.Wait()
 }

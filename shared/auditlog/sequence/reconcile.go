@@ -14,22 +14,37 @@ import (
 // event is looked at more than once.
 const Window = 3 * time.Hour
 
-// Reconcile compares the stored events of the last hours with the log: what was
-// stored later than anybody allows is taken, and a leaf whose event is no longer
-// stored as it was taken raises an alarm.
-//
-// What it cannot see: an event that was removed, or altered with all that
-// belongs to it, before any run had taken it.
+// tries is how often a reconciler begins, where another run moves the head meanwhile.
+const tries = 5
+
+// Reconcile compares the stored events of the last hours with the log, and then
+// what was done to owners' data with both.
 func (s Sequencer) Reconcile(ctx context.Context) (r Result, err error) {
 	head, err := s.begin(ctx)
-	if err != nil {
-		return r, err
+	for n := 1; n < tries && errors.Is(err, ErrMoved); n++ { // by a run that takes, which compares nothing
+		head, err = s.begin(ctx)
 	}
+	if err == nil {
+		err = s.compareEvents(ctx, head, &r)
+	}
+	if err == nil {
+		err = s.compareData(ctx, head, &r)
+	}
+	return r, err
+}
+
+// compareEvents: what was stored later than anybody allows is taken, and a leaf
+// whose event is no longer stored as it was taken raises an alarm.
+//
+// What it cannot see: an event that was removed, or altered with all that
+// belongs to it, before any run had taken it. compareData sees that where the
+// event let something be stored.
+func (s Sequencer) compareEvents(ctx context.Context, head Head, r *Result) error {
 	now := s.Now()
 	from := now.Add(-Window)
 	first, known, err := s.sizeAt(ctx, from)
 	if err != nil {
-		return r, err
+		return err
 	}
 	seen := map[int64]bool{}
 	for begin := from.Add(-Late); begin.Before(now); begin = begin.Add(slice) {
@@ -39,7 +54,7 @@ func (s Sequencer) Reconcile(ctx context.Context) (r Result, err error) {
 		}
 		stored, err := s.Events.Between(ctx, begin, end)
 		if err != nil {
-			return r, unavailable("stored events cannot be read", err)
+			return unavailable("stored events cannot be read", err)
 		}
 		for _, e := range stored {
 			if e.Mark != nil && bytes.Equal(e.Mark.Mac, s.Key.Vouch(e.Mark.Index, record.Canonical(e.Event))) {
@@ -48,19 +63,19 @@ func (s Sequencer) Reconcile(ctx context.Context) (r Result, err error) {
 		}
 		// Only events that Run would no longer look at, so that the two do not race for those.
 		if !end.After(head.Taken.Add(-Late)) {
-			if head, err = s.take(ctx, head, head.Taken, stored, &r); err != nil {
-				return r, err
+			if head, err = s.take(ctx, head, head.Taken, stored, r); err != nil {
+				return err
 			}
 		}
 	}
 	r.Size = head.Tree.N
 	if !known {
-		return r, nil
+		return nil
 	}
 	if r.Missing, err = s.missing(ctx, head, first, seen, from, r.Added); err != nil || r.Missing == 0 {
-		return r, err
+		return err
 	}
-	return r, s.alarm(ctx, EventMissing, int(r.Missing), nil)
+	return s.alarm(ctx, EventMissing, int(r.Missing), nil)
 }
 
 // sizeAt is the size that the log had at the first checkpoint that was kept since

@@ -57,7 +57,7 @@ const (
 // ErrMoved is returned by Heads where another sequencer was first.
 var ErrMoved = errors.New("the head has moved")
 
-// ErrNotFound is returned by Objects and Subjects.
+// ErrNotFound is returned by Objects, Subjects and Changes.
 var ErrNotFound = errors.New("no such object")
 
 // ErrAltered stops a run: head, checkpoint and stored objects contradict each
@@ -131,24 +131,29 @@ type Subjects interface {
 	Index(ctx context.Context, leaves map[record.Pseudonym][]int64) error
 }
 
-// Sequencer is one run's means. Signer signs with the log's key.
+// Sequencer is one run's means. Signer signs with the log's key. Changes, Manifests
+// and Places are for Reconcile.
 type Sequencer struct {
-	Heads    Heads
-	Objects  Objects
-	Events   Events
-	Subjects Subjects
-	Alarms   auditlog.Writer
-	Key      record.ServiceKey
-	Origin   string
-	Signer   note.Signer
-	Verifier note.Verifier
-	Now      func() time.Time
-	Rand     io.Reader
+	Heads     Heads
+	Objects   Objects
+	Events    Events
+	Subjects  Subjects
+	Alarms    auditlog.Writer
+	Changes   Changes
+	Manifests Manifests
+	Places    Places
+	Key       record.ServiceKey
+	Origin    string
+	Signer    note.Signer
+	Verifier  note.Verifier
+	Now       func() time.Time
+	Rand      io.Reader
 }
 
 // Result is what a run did, in numbers.
 type Result struct {
 	Size, Added, Altered, Missing int64
+	Unlogged                      int64         // changes of owners' data that no event tells of
 	Behind                        time.Duration // 0: caught up
 }
 
@@ -484,15 +489,22 @@ func HourlyPath(at time.Time) string { return tiles.HourlyPrefix + at.UTC().Form
 // alarm writes an alarm of a kind, and returns err, or that it could not be
 // written.
 func (s Sequencer) alarm(ctx context.Context, kind string, count int, err error) error {
-	now := s.Now()
-	id, failed := auditlog.NewID(now, s.Rand)
-	if failed == nil {
-		failed = s.Alarms.Write(ctx, auditlog.Event{ID: id, Time: now, Function: "sequencer", Action: "audit.write", Outcome: auditlog.Alarm, Kind: kind, Records: count})
-	}
-	if failed != nil {
-		return errors.Join(unavailable("alarm cannot be written", failed), err)
+	if failed := s.raise(ctx, auditlog.Event{Kind: kind, Records: count}); failed != nil {
+		return errors.Join(failed, err)
 	}
 	return err
+}
+
+// raise writes an alarm.
+func (s Sequencer) raise(ctx context.Context, e auditlog.Event) (err error) {
+	e.Time, e.Function, e.Action, e.Outcome = s.Now(), "sequencer", "audit.write", auditlog.Alarm
+	if e.ID, err = auditlog.NewID(e.Time, s.Rand); err == nil {
+		err = s.Alarms.Write(ctx, e)
+	}
+	if err != nil {
+		return unavailable("alarm cannot be written", err)
+	}
+	return nil
 }
 
 func unavailable(text string, err error) error { return fault.Wrap(fault.Unavailable, text, err) }

@@ -3,6 +3,7 @@ package sequencetest
 import (
 	"context"
 	"crypto/rand"
+	"encoding/hex"
 	"errors"
 	"sync"
 	"sync/atomic"
@@ -205,4 +206,91 @@ func SubjectsContract(t *testing.T, s interface {
 	require.Equal(t, []int64{0}, leaves(p, 9, 5))
 	require.Empty(t, leaves(p, 0, 5))
 	require.Empty(t, leaves(stranger, 100, 5))
+}
+
+// ChangesContract is what every sequence.Changes keeps to. put stores an item, or
+// stores it anew; remove removes it.
+func ChangesContract(t *testing.T, c sequence.Changes, put, remove func(owner, item string)) {
+	owner, began := "owner-"+rand.Text(), time.Now()
+	put(owner, "one")
+	put(owner, "one") // in another form
+	remove(owner, "one")
+	put(owner, "two")
+
+	in, changes := sequence.Shard{}, []sequence.Change(nil)
+	require.Eventually(t, func() bool { // a stream may be behind its table
+		shards, err := c.Shards(t.Context())
+		require.NoError(t, err)
+		changes = nil
+		for _, shard := range shards {
+			all, ended, err := c.Since(t.Context(), shard, "", 1000)
+			require.NoError(t, err)
+			for _, change := range all {
+				if change.Owner == owner {
+					in, changes = shard, append(changes, change)
+					require.False(t, ended)
+				}
+			}
+		}
+		return len(changes) >= 4
+	}, 10*time.Second, 100*time.Millisecond)
+	require.Len(t, changes, 4, "one owner's are in one shard")
+	for n, want := range []struct {
+		item   string
+		stored bool
+	}{{"one", true}, {"one", false}, {"one", false}, {"two", true}} {
+		require.Equal(t, want.item, changes[n].Item)
+		require.Equal(t, want.stored, changes[n].Stored, n)
+		require.WithinDuration(t, began, changes[n].Time, time.Minute)
+	}
+	first, _, err := c.Since(t.Context(), in, changes[0].Position, 1)
+	require.NoError(t, err)
+	require.Equal(t, changes[1:2], first)
+	rest, ended, err := c.Since(t.Context(), in, changes[1].Position, 1000)
+	require.NoError(t, err)
+	require.False(t, ended)
+	require.Equal(t, changes[2:], rest)
+	none, ended, err := c.Since(t.Context(), in, changes[3].Position, 1000)
+	require.NoError(t, err)
+	require.False(t, ended)
+	require.Empty(t, none)
+}
+
+// PlacesContract is what every sequence.Places keeps to. It begins without any.
+func PlacesContract(t *testing.T, p sequence.Places) {
+	places, err := p.Places(t.Context())
+	require.NoError(t, err)
+	require.Empty(t, places)
+	seen := time.Date(2026, 5, 4, 5, 25, 0, 0, time.UTC)
+	for _, want := range []map[string]sequence.Place{
+		{"shard-1": {After: "123456789012345678901234567890", Seen: seen}, "shard-2": {Seen: seen}, "shard-3": {Ended: true}},
+		{"shard-2": {After: "1", Seen: seen.Add(time.Second)}},
+		{},
+	} {
+		require.NoError(t, p.Keep(t.Context(), want))
+		places, err = p.Places(t.Context())
+		require.NoError(t, err)
+		require.Len(t, places, len(want))
+		for shard, place := range want {
+			require.Equal(t, place, places[shard])
+		}
+	}
+}
+
+// ItemsContract is what every sequence.Manifests keeps to. store stores a manifest
+// of what may be stored, under a key, and returns its items.
+func ItemsContract(t *testing.T, m sequence.Manifests, store func(key string) []string) {
+	var keys []string
+	want := map[string][]string{}
+	for range 120 { // more than one request takes
+		var key [32]byte
+		_, _ = rand.Read(key[:]) // never fails
+		keys = append(keys, hex.EncodeToString(key[:]))
+	}
+	for _, key := range keys[:110] {
+		want[key] = store(key)
+	}
+	found, err := m.Items(t.Context(), keys)
+	require.NoError(t, err)
+	require.Equal(t, want, found, "of one that is not there nothing may be stored")
 }

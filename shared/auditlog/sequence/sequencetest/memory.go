@@ -8,7 +8,9 @@ import (
 	"crypto/ed25519"
 	"crypto/rand"
 	"errors"
+	"maps"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -37,6 +39,18 @@ type Memory struct {
 	names    map[record.Pseudonym]string
 	index    map[record.Pseudonym]map[int64]bool
 	signed   []string
+
+	shards    map[string]*shard
+	off       bool // the stream
+	manifests map[string][]string
+	places    map[string]sequence.Place
+}
+
+// shard is a part of the stream of owners' data.
+type shard struct {
+	changes []sequence.Change
+	kept    int // from which on
+	ended   bool
 }
 
 type stored struct {
@@ -46,7 +60,7 @@ type stored struct {
 
 func NewMemory() *Memory {
 	return &Memory{objects: map[string][]byte{}, locked: map[string]bool{}, events: map[sequence.Key]sequence.Stored{}, subjects: map[string]stored{},
-		names: map[record.Pseudonym]string{}, index: map[record.Pseudonym]map[int64]bool{}}
+		names: map[record.Pseudonym]string{}, index: map[record.Pseudonym]map[int64]bool{}, shards: map[string]*shard{}, manifests: map[string][]string{}}
 }
 
 func (m *Memory) Head(context.Context) (sequence.Head, error) {
@@ -232,6 +246,118 @@ func (m *Memory) Erase(name string) {
 	delete(m.index, p)
 }
 
+// Shards implements sequence.Changes.
+func (m *Memory) Shards(context.Context) (all []sequence.Shard, err error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.off {
+		return nil, sequence.ErrNotFound
+	}
+	for _, name := range slices.Sorted(maps.Keys(m.shards)) {
+		all = append(all, sequence.Shard{Name: name, Closed: m.shards[name].ended})
+	}
+	return all, nil
+}
+
+// Since implements sequence.Changes.
+func (m *Memory) Since(_ context.Context, of sequence.Shard, position string, limit int) (changes []sequence.Change, ended bool, err error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	s, there := m.shards[of.Name]
+	if !there {
+		return nil, false, sequence.ErrNotFound
+	}
+	from := s.kept
+	if position != "" {
+		if from, err = strconv.Atoi(position); err != nil || from < s.kept {
+			return nil, false, sequence.ErrNotFound
+		}
+	}
+	upTo := min(from+limit, len(s.changes))
+	return slices.Clone(s.changes[from:upTo]), of.Closed && upTo == len(s.changes), nil
+}
+
+// Change tells of a change in a shard of the stream.
+func (m *Memory) Change(name string, c sequence.Change) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.shards[name] == nil {
+		m.shards[name] = &shard{}
+	}
+	s := m.shards[name]
+	c.Position = strconv.Itoa(len(s.changes) + 1)
+	s.changes = append(s.changes, c)
+}
+
+// OpenShard makes a shard of nothing yet.
+func (m *Memory) OpenShard(name string) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.shards[name] = &shard{}
+}
+
+// EndShard closes a shard.
+func (m *Memory) EndShard(name string) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.shards[name].ended = true
+}
+
+// TrimShard drops the first changes of a shard, or, of a negative number, all of it.
+func (m *Memory) TrimShard(name string, first int) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if first < 0 {
+		delete(m.shards, name)
+		return
+	}
+	m.shards[name].kept = first
+}
+
+// SwitchStream switches the stream off, or on.
+func (m *Memory) SwitchStream(on bool) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.off = !on
+}
+
+// Items implements sequence.Manifests.
+func (m *Memory) Items(_ context.Context, manifests []string) (map[string][]string, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	found := map[string][]string{}
+	for _, manifest := range manifests {
+		if items, there := m.manifests[manifest]; there {
+			found[manifest] = slices.Clone(items)
+		}
+	}
+	return found, nil
+}
+
+// SetManifest stores a manifest; of no items it removes it.
+func (m *Memory) SetManifest(manifest string, items ...string) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.manifests[manifest] = items; len(items) == 0 {
+		delete(m.manifests, manifest)
+	}
+}
+
+// Places implements sequence.Places.
+func (m *Memory) Places(context.Context) (map[string]sequence.Place, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return maps.Clone(m.places), nil
+}
+
+// Keep implements sequence.Places.
+func (m *Memory) Keep(_ context.Context, places map[string]sequence.Place) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.places = maps.Clone(places)
+	return nil
+}
+
 // Objects is a copy of the bucket.
 func (m *Memory) Objects() map[string][]byte {
 	m.mu.Lock()
@@ -328,7 +454,7 @@ type Process struct {
 // NewProcess puts a sequencer upon memory.
 func NewProcess(m *Memory, k Keys, now func() time.Time) *Process {
 	p := &Process{Memory: m}
-	p.Sequencer = sequence.Sequencer{Heads: p, Objects: p, Events: p, Subjects: p, Alarms: p, Key: k.Service, Origin: Origin, Verifier: k.Verifier, Now: now, Rand: rand.Reader}
+	p.Sequencer = sequence.Sequencer{Heads: p, Objects: p, Events: p, Subjects: p, Alarms: p, Changes: p, Manifests: p, Places: p, Key: k.Service, Origin: Origin, Verifier: k.Verifier, Now: now, Rand: rand.Reader}
 	p.Sequencer.Signer = tiles.NewSigner(k.Verifier, func(text []byte) (signature []byte, err error) {
 		err = p.write(func() error {
 			m.mu.Lock()
@@ -414,4 +540,8 @@ func (p *Process) Subject(ctx context.Context, name string, fresh func() (record
 		return err
 	})
 	return q, wrapped, err
+}
+
+func (p *Process) Keep(ctx context.Context, places map[string]sequence.Place) error {
+	return p.write(func() error { return p.Memory.Keep(ctx, places) })
 }
