@@ -13,9 +13,9 @@ import (
 	"fitvault/shared/fault"
 )
 
-// A caller of RequireAlike sends each request so often and is then another one: who is
-// refused is soon told to wait, which is no answer to the question.
-const rounds = 20
+// rounds is how often a caller of RequireAlike sends each request before he is another
+// one: who is refused is soon told to wait, or has used up his tries of a tracker.
+const rounds = 5
 
 // RequireAlike requires that requests are refused with the same NotFound: status,
 // headers, body and sizes. Where it is timed, and in full (make attack), each is sent
