@@ -122,8 +122,17 @@ func outlived(i item) bool {
 	return marked && ok1 && ok2 && time.Unix(expires, 0).Sub(at) > keepTaken-time.Hour // for clocks that differ
 }
 
+// maxCharged is more than the longest name of a bucket that edge writes: no item has a key
+// of any length, and what cannot be held would come again for an hour, with its whole batch.
+const maxCharged = 128
+
 func (b *AuditBatch) add(to *[]auditlog.Event, i item) {
 	e, err := DecodeEvent(i)
+	for _, name := range []string{e.Charged.Key, e.Charged.Device, e.Charged.Address} {
+		if len(name) > maxCharged {
+			err = errShape
+		}
+	}
 	if err != nil || e.ID == "" || e.Time.Before(time.Unix(0, 0)) {
 		b.Strange++
 		return

@@ -336,3 +336,12 @@ func TestRemoveGrantMeetsOthers(t *testing.T) {
 		require.Error(t, tables.RemoveGrant(t.Context(), user, "g"))
 	}
 }
+
+// TestAnEventThatDoesNotFit: what the log could not take is not written, so its effect does
+// not happen.
+func TestAnEventThatDoesNotFit(t *testing.T) {
+	e := auditlogtest.Event(t)
+	e.Owner = strings.Repeat("x", 3000)
+	err := stubbed(answer{status: 200, body: `{}`}).Write(t.Context(), e)
+	require.Equal(t, fault.Internal, fault.KindOf(err))
+}
