@@ -3,6 +3,7 @@ package sequence_test
 import (
 	"context"
 	"errors"
+	"iter"
 	"testing"
 	"time"
 
@@ -191,8 +192,8 @@ var errDown = errors.New("down")
 
 func (failing) Head(context.Context) (sequence.Head, error) { return sequence.Head{}, errDown }
 func (failing) Get(context.Context, string) ([]byte, error) { return nil, errDown }
-func (failing) Between(context.Context, time.Time, time.Time) ([]sequence.Stored, error) {
-	return nil, errDown
+func (failing) Between(context.Context, time.Time, time.Time) iter.Seq2[sequence.Stored, error] {
+	return func(yield func(sequence.Stored, error) bool) { yield(sequence.Stored{}, errDown) }
 }
 
 func TestWhatCannotBeRead(t *testing.T) {
