@@ -53,7 +53,13 @@ type handler struct {
 // It says whether all was done: who waits for that hears of a run that never came too.
 func (h handler) run(ctx context.Context, t task) error {
 	r, err := h.do(ctx, t)
-	attributes := []slog.Attr{slog.String("function", "sequencer"), slog.String("task", t.Task), slog.Int64("size", r.Size), slog.Int64("added", r.Added),
+	// Success is counted by this name. Were it one for both tasks, the hourly one would say
+	// each hour that there was some, whatever becomes of the other.
+	name := "sequencer"
+	if t.Task == "reconcile" {
+		name = "reconciler"
+	}
+	attributes := []slog.Attr{slog.String("function", name), slog.String("task", t.Task), slog.Int64("size", r.Size), slog.Int64("added", r.Added),
 		slog.Int64("altered", r.Altered), slog.Int64("missing", r.Missing), slog.Int64("behind_seconds", int64(r.Behind.Seconds()))}
 	level, alarm, values := slog.LevelInfo, r.Altered+r.Missing > 0, []metrics.Value{metrics.Succeeded.Of(1)}
 	switch {

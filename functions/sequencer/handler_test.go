@@ -85,6 +85,8 @@ func TestRecordedEvents(t *testing.T) {
 		record := w.record(t)
 		require.Equal(t, false, record["alarm"])
 		require.EqualValues(t, 1, record["succeeded"])
+		require.Equal(t, map[string]any{"take": "sequencer", "reconcile": "reconciler"}[record["task"].(string)], record["function"],
+			"the metric is counted by it: the one must not pass for the other, or its alarm never rings")
 	}
 	verifier, err := tiles.NewVerifier(sequencetest.Origin, w.private.Public().(ed25519.PublicKey))
 	require.NoError(t, err)
