@@ -101,7 +101,7 @@ func (s Sequencer) missing(ctx context.Context, head Head, first int64, seen []b
 		}
 		members, err := tiles.Range(head.Tree, func(path string) ([]byte, error) { return s.Objects.Get(ctx, path) }, begin, upTo)
 		if err != nil {
-			return 0, s.alarm(ctx, LogAltered, 1, ErrAltered)
+			return 0, s.unread(ctx, err)
 		}
 		for _, m := range members {
 			if seen[m.Index-first] {

@@ -388,11 +388,8 @@ func (s Sequencer) grow(ctx context.Context, head Head, events []Stored) (Head, 
 		}
 	}
 	grown, err := tiles.Append(head.Tree, func(path string) ([]byte, error) { return s.Objects.Get(ctx, path) }, leaves)
-	if errors.Is(err, tiles.ErrAltered) || errors.Is(err, ErrNotFound) {
-		return Head{}, s.alarm(ctx, LogAltered, 1, ErrAltered)
-	}
 	if err != nil {
-		return Head{}, unavailable("the log's edge cannot be read", err)
+		return Head{}, s.unread(ctx, err)
 	}
 	for o, content := range grown.Objects {
 		st.Objects[o.Path()] = content
@@ -410,6 +407,14 @@ func (s Sequencer) grow(ctx context.Context, head Head, events []Stored) (Head, 
 		return Head{}, moved(err)
 	}
 	return s.finish(ctx, next)
+}
+
+// unread is an alarm where objects of the log are not those of its tree, or not there.
+func (s Sequencer) unread(ctx context.Context, err error) error {
+	if errors.Is(err, tiles.ErrAltered) || errors.Is(err, ErrNotFound) {
+		return s.alarm(ctx, LogAltered, 1, ErrAltered)
+	}
+	return unavailable("objects of the log cannot be read", err)
 }
 
 func (s Sequencer) subject(ctx context.Context, name string) (record.Subject, error) {
