@@ -438,7 +438,7 @@ func (s Sequencer) publish(ctx context.Context, st staged) error {
 	for path, content := range st.Objects {
 		o, ok := tiles.ParsePath(path)
 		if !ok {
-			return ErrAltered
+			return s.alarm(ctx, LogAltered, 1, ErrAltered)
 		}
 		put := s.Objects.Put
 		if o.Full() && o.Kind != tiles.Events {
@@ -452,7 +452,7 @@ func (s Sequencer) publish(ctx context.Context, st staged) error {
 	for text, leaves := range st.Index {
 		p, err := record.ParsePseudonym(text)
 		if err != nil {
-			return ErrAltered
+			return s.alarm(ctx, LogAltered, 1, ErrAltered)
 		}
 		index[p] = leaves
 	}
