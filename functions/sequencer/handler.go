@@ -66,7 +66,7 @@ func (h handler) run(ctx context.Context, t task) error {
 	case errors.Is(err, sequence.ErrMoved): // another was first, and says what came of it
 		err, values = nil, nil
 	case err != nil:
-		level, alarm, values = slog.LevelError, errors.Is(err, sequence.ErrAltered), metrics.FailureOf(err)
+		level, alarm, values = slog.LevelError, errors.Is(err, sequence.ErrAltered) || errors.Is(err, record.ErrOpen), metrics.FailureOf(err)
 		attributes = append(attributes, slog.Any("error", fault.Trace(err)))
 	case r.Behind > 0:
 		values = nil // what waits is the next run's

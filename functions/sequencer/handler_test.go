@@ -10,6 +10,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
 	"testing"
 	"time"
 
@@ -120,6 +121,27 @@ func TestWhatFailsIsTold(t *testing.T) {
 	require.Equal(t, true, record["alarm"], "somebody should look")
 	require.EqualValues(t, 1, record["alarms"])
 	require.NotContains(t, record, "succeeded")
+}
+
+// TestAlteredKey: an owner's key of the log that somebody has put in another's place.
+func TestAlteredKey(t *testing.T) {
+	w := newWorld(t)
+	w.store(t)
+	w.now = w.now.Add(time.Minute)
+	w.handler.sequencer.Subjects = othersKeys{w.Memory}
+	require.Equal(t, fault.Internal, fault.KindOf(w.handler.run(t.Context(), task{"take"})))
+	record := w.record(t)
+	require.Equal(t, true, record["alarm"], "the log stands until somebody looks")
+	require.EqualValues(t, 1, record["alarms"])
+	all := w.Stored()
+	require.True(t, slices.ContainsFunc(all, func(s sequence.Stored) bool { return s.Event.Kind == auditlog.KeyAltered }))
+}
+
+// othersKeys gives everybody a key that is not his.
+type othersKeys struct{ *sequencetest.Memory }
+
+func (o othersKeys) Subject(context.Context, string, func() (record.Pseudonym, []byte, error)) (record.Pseudonym, []byte, error) {
+	return record.Pseudonym{}, make([]byte, 60), nil
 }
 
 func TestAnotherWasFirst(t *testing.T) {
