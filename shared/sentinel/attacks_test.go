@@ -252,5 +252,7 @@ func TestWhatHasNoCaller(t *testing.T) {
 		}
 		require.Equal(t, []string{name}, w.found, "and nothing else sees it")
 		require.Equal(t, name, w.audit.Events()[0].Kind)
+		require.Equal(t, map[string]string{"log-gaps": "", "gateway-refusals": "k", "failing-schedules": "keykeeper"}[name], w.audit.Events()[0].About,
+			"who is told can see which it was")
 	}
 }

@@ -124,11 +124,11 @@ var detectors = configured(thresholds, []Detector{
 	}},
 	// Refusals by the gateway, which no function sees and which name nobody: by app.
 	{Name: "gateway-refusals", when: func(e Event) bool { return e.Gateway != nil }, sees: func(e Event) sight {
-		return sight{subject: e.Gateway.Key, what: e.ID, weight: e.Gateway.Count}
+		return sight{subject: e.Gateway.Key, what: e.ID, weight: e.Gateway.Count, event: auditlog.Event{About: e.Gateway.Key}}
 	}},
 	// What runs by a schedule fails each time that it is tried.
 	{Name: "failing-schedules", when: func(e Event) bool { return e.Failed != "" }, sees: func(e Event) sight {
-		return sight{subject: e.Failed, what: e.ID}
+		return sight{subject: e.Failed, what: e.ID, event: auditlog.Event{About: e.Failed}}
 	}},
 })
 
