@@ -6,6 +6,7 @@ import (
 	"crypto/sha256"
 	"fmt"
 	"io/fs"
+	"iter"
 	"strings"
 	"testing"
 	"testing/fstest"
@@ -35,8 +36,14 @@ type waiting struct {
 	marks  int
 }
 
-func (w *waiting) Between(context.Context, time.Time, time.Time) ([]sequence.Stored, error) {
-	return w.events, nil
+func (w *waiting) Between(context.Context, time.Time, time.Time) iter.Seq2[sequence.Stored, error] {
+	return func(yield func(sequence.Stored, error) bool) {
+		for _, e := range w.events {
+			if !yield(e, nil) {
+				return
+			}
+		}
+	}
 }
 
 func (w *waiting) Mark(_ context.Context, marks []sequence.Mark) error {

@@ -85,6 +85,7 @@ var forbidden = []struct{ why, pattern string }{
 	{"somebody but enrol and keykeeper writes Keys", `^(?:Ingest|Ingestsealed|Readings|Project|History|Sharing|Devices|Admin|Sequencer|Audit)Role dynamodb:(PutItem|UpdateItem|DeleteItem|BatchWriteItem) KeysTable`},
 	{"admin reads or writes owners", `^AdminRole dynamodb:\S+ AccountsTable\.Arn(?: if .*user#.*)?$`},
 	{"admin uses a key", `^AdminRole kms:`},
+	{"ingest reads or replaces whatever it likes of Requests: limits and what the sentinel has counted, too", `^Ingest(sealed)?Role dynamodb:(GetItem|PutItem) RequestsTable\.Arn$`},
 	{"somebody but admin makes clients or API keys", `^(?:Ingest|Ingestsealed|Jwks|Readings|Project|History|Keykeeper|Enrol|Migrate|Devices|Sharing)Role (?:cognito-idp|apigateway):`},
 	{"somebody but enrol and sharing writes Accounts", `^(?:Ingest|Ingestsealed|Readings|Project|History|Keykeeper|Sequencer|Audit)Role dynamodb:(PutItem|UpdateItem|DeleteItem|BatchWriteItem) AccountsTable`},
 	{"somebody reads or changes audit events", `^\S+ dynamodb:(GetItem|Query|Scan|UpdateItem|DeleteItem) AuditEventsTable`},
@@ -227,6 +228,7 @@ func TestForbiddenGrantsAreFound(t *testing.T) {
 		"ReadingsRole dynamodb:UpdateItem RequestsTable.Arn", "SharingRole dynamodb:GetItem RequestsTable.Arn",
 		"ReadingsRole dynamodb:UpdateItem RequestsTable.Arn if map[ForAllValues:StringLike:map[dynamodb:LeadingKeys:[limit#* counter#*]] Null:map[dynamodb:LeadingKeys:false]]",
 		"ReadingsRole dynamodb:PutItem RequestsTable.Arn if map[ForAllValues:StringLike:map[dynamodb:LeadingKeys:[limit#*]] Null:map[dynamodb:LeadingKeys:false]]",
+		"IngestRole dynamodb:PutItem RequestsTable.Arn", "IngestsealedRole dynamodb:GetItem RequestsTable.Arn",
 		"HistoryRole rds-db:connect dbuser:${Cluster}/fitvault_migrate", "HistoryRole rds-db:connect *", "MigrateRole ec2:CreateNetworkInterface x", "MigrateRole ec2:DescribeSubnets *",
 	} {
 		require.NotEmpty(t, forbiddenGrants([]string{planted}), planted)

@@ -65,7 +65,7 @@ func (h handler) routes() []edge.Route {
 	}
 	resolve := staff("/audit/pseudonyms/{pseudonym}", h.getPseudonym)
 	resolve.Action = access.AuditResolve
-	return []edge.Route{
+	routes := []edge.Route{
 		staff("/audit/checkpoint", h.getCheckpoint),
 		staff("/audit/entries", h.listEntries, edge.Parameter{Name: "from"}, edge.Parameter{Name: "to"}),
 		staff("/audit/proofs/inclusion", h.getInclusion, edge.Parameter{Name: "index"}, edge.Parameter{Name: "size"}),
@@ -73,6 +73,24 @@ func (h handler) routes() []edge.Route {
 		resolve,
 		{Method: http.MethodGet, Resource: "/users/{user}/access-log", Scope: scopePrivacy, Action: access.AccessLogRead,
 			Query: []edge.Parameter{{Name: "page_size"}, {Name: "page_token"}}, Handle: h.getAccessLog},
+	}
+	for i := range routes {
+		routes[i].Handle = watched(routes[i].Handle)
+	}
+	return routes
+}
+
+// watched raises an alarm where something of the log is not what was put into it: the
+// sequencer looks at the log's end only, and who asks is told no more than 500.
+func watched(handle edge.Handler) edge.Handler {
+	return func(w http.ResponseWriter, r *http.Request, c *edge.Call) error {
+		err := handle(w, r, c)
+		for _, altered := range []error{tiles.ErrAltered, tiles.ErrBundle, tiles.ErrCheckpoint, record.ErrOpen} {
+			if errors.Is(err, altered) {
+				return errors.Join(err, c.Audit(r.Context(), auditlog.Event{Outcome: auditlog.Alarm, Kind: sequence.LogAltered}))
+			}
+		}
+		return err
 	}
 }
 

@@ -18,6 +18,7 @@ import (
 	"fitvault/shared/apps"
 	"fitvault/shared/auditlog"
 	"fitvault/shared/auditlog/record"
+	"fitvault/shared/auditlog/sequence"
 	"fitvault/shared/auditlog/sequence/sequencetest"
 	"fitvault/shared/auditlog/tiles"
 	"fitvault/shared/edge"
@@ -308,6 +309,42 @@ func TestProofs(t *testing.T) {
 }
 
 // TestPseudonyms: who one is can be asked, and the person sees that it was.
+// TestAlteredLogIsAnAlarm: who comes upon something that is not the log's is told no more than
+// 500, and somebody is told to look.
+func TestAlteredLogIsAnAlarm(t *testing.T) {
+	entries := func(w *world) events.APIGatewayProxyRequest {
+		return w.staff("ina", "/audit/entries", nil, "from", "0", "to", "1")
+	}
+	inclusion := func(w *world) events.APIGatewayProxyRequest {
+		return w.staff("ina", "/audit/proofs/inclusion", nil, "index", "0", "size", "300")
+	}
+	own := func(w *world) events.APIGatewayProxyRequest { return w.owner("ada", "page_size", "40") }
+	for name, test := range map[string]struct {
+		path string
+		ask  func(*world) events.APIGatewayProxyRequest
+	}{
+		"a tile":       {"tile/0/000", inclusion},
+		"an entry":     {"tile/entries/000", entries},
+		"an event":     {"events/000", entries},
+		"his event":    {"events/001.p/44", own},
+		"a checkpoint": {tiles.CheckpointPath, own},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t)
+			require.Contains(t, w.log.Objects(), test.path)
+			w.log.SetObject(test.path, []byte("x"))
+			w.refused(t, test.ask(w), fault.Internal)
+			require.Equal(t, [2]string{string(auditlog.Alarm), sequence.LogAltered}, [2]string{string(w.last(t).Outcome), w.last(t).Kind})
+			w.log.SetObject(test.path, nil)
+			w.fails.objects = errors.New("down")
+			w.refused(t, test.ask(w), fault.Unavailable)
+			require.Equal(t, auditlog.Allowed, w.last(t).Outcome)
+			w.World.Audit.Fail(errors.New("down"))
+			w.refused(t, test.ask(w), fault.Unavailable)
+		})
+	}
+}
+
 func TestPseudonyms(t *testing.T) {
 	w := newWorld(t)
 	p, err := w.log.Pseudonym(t.Context(), w.Ada.String())

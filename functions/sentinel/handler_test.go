@@ -122,19 +122,21 @@ func TestAFindingIsReported(t *testing.T) {
 // TestGaps: events that are taken away or rewritten before the log has them.
 func TestGaps(t *testing.T) {
 	was := `{"shard":{"S":"s"},"id":{"S":"06f3e1olo000g40o20c0a1g70k"},"outcome":{"S":"allowed"},"owner":{"S":"ada"},"reasons":{"L":[{"S":"a"}]}%s}`
-	plain, marked := fmt.Sprintf(was, ""), fmt.Sprintf(was, `,"leaf":{"N":"1"},"mark":{"B":"AA=="},"expires":{"N":"1"}`)
+	plain, marked := fmt.Sprintf(was, ""), fmt.Sprintf(was, `,"leaf":{"N":"1"},"mark":{"B":"AA=="},"expires":{"N":"1782063700"}`) // 35 days on
+	hurried := strings.Replace(marked, "1782063700", "1780809899", 1)
 	other := strings.Replace(plain, "ada", "bob", 1)
 	for name, test := range map[string]struct {
 		record string
 		found  int
 	}{
-		"it is marked":                {`"eventName":"MODIFY","dynamodb":{"OldImage":` + plain + `,"NewImage":` + marked + `}`, 0},
-		"what was for us is taken":    {`"eventName":"MODIFY","dynamodb":{"OldImage":` + fmt.Sprintf(was, `,"charged":{"S":"identity#a"},"sign-in":{"S":"b"}`) + `,"NewImage":` + marked + `}`, 0},
-		"it is rewritten":             {`"eventName":"MODIFY","dynamodb":{"OldImage":` + plain + `,"NewImage":` + other + `}`, 1},
-		"it expires":                  {`"eventName":"REMOVE","userIdentity":{"type":"Service","principalId":"dynamodb.amazonaws.com"},"dynamodb":{"OldImage":` + marked + `}`, 0},
-		"it expires without a mark":   {`"eventName":"REMOVE","userIdentity":{"type":"Service","principalId":"dynamodb.amazonaws.com"},"dynamodb":{"OldImage":` + plain + `}`, 1},
-		"somebody removes it":         {`"eventName":"REMOVE","dynamodb":{"OldImage":` + plain + `}`, 1},
-		"somebody removes it, marked": {`"eventName":"REMOVE","dynamodb":{"OldImage":` + marked + `}`, 1},
+		"it is marked":                            {`"eventName":"MODIFY","dynamodb":{"OldImage":` + plain + `,"NewImage":` + marked + `}`, 0},
+		"what was for us is taken":                {`"eventName":"MODIFY","dynamodb":{"OldImage":` + fmt.Sprintf(was, `,"charged":{"S":"identity#a"},"sign-in":{"S":"b"}`) + `,"NewImage":` + marked + `}`, 0},
+		"it is rewritten":                         {`"eventName":"MODIFY","dynamodb":{"OldImage":` + plain + `,"NewImage":` + other + `}`, 1},
+		"it expires":                              {`"eventName":"REMOVE","userIdentity":{"type":"Service","principalId":"dynamodb.amazonaws.com"},"dynamodb":{"OldImage":` + marked + `}`, 0},
+		"a mark that was made up makes it expire": {`"eventName":"REMOVE","userIdentity":{"type":"Service","principalId":"dynamodb.amazonaws.com"},"dynamodb":{"OldImage":` + hurried + `}`, 1},
+		"it expires without a mark":               {`"eventName":"REMOVE","userIdentity":{"type":"Service","principalId":"dynamodb.amazonaws.com"},"dynamodb":{"OldImage":` + plain + `}`, 1},
+		"somebody removes it":                     {`"eventName":"REMOVE","dynamodb":{"OldImage":` + plain + `}`, 1},
+		"somebody removes it, marked":             {`"eventName":"REMOVE","dynamodb":{"OldImage":` + marked + `}`, 1},
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld()

@@ -53,18 +53,20 @@ type handler struct {
 // It says whether all was done: who waits for that hears of a run that never came too.
 func (h handler) run(ctx context.Context, t task) error {
 	r, err := h.do(ctx, t)
-	function := "sequencer"
-	if t.Task == "reconcile" { // what is taken every five minutes must not hide that nothing is compared
-		function = "reconciler"
+	// Success is counted by this name. Were it one for both tasks, the hourly one would say
+	// each hour that there was some, whatever becomes of the other.
+	name := "sequencer"
+	if t.Task == "reconcile" {
+		name = "reconciler"
 	}
-	attributes := []slog.Attr{slog.String("function", function), slog.String("task", t.Task), slog.Int64("size", r.Size), slog.Int64("added", r.Added),
+	attributes := []slog.Attr{slog.String("function", name), slog.String("task", t.Task), slog.Int64("size", r.Size), slog.Int64("added", r.Added),
 		slog.Int64("altered", r.Altered), slog.Int64("missing", r.Missing), slog.Int64("unlogged", r.Unlogged), slog.Int64("behind_seconds", int64(r.Behind.Seconds()))}
 	level, alarm, values := slog.LevelInfo, r.Altered+r.Missing+r.Unlogged > 0, []metrics.Value{metrics.Succeeded.Of(1)}
 	switch {
 	case errors.Is(err, sequence.ErrMoved): // another was first, and says what came of it
 		err, values = nil, nil
 	case err != nil:
-		level, alarm, values = slog.LevelError, errors.Is(err, sequence.ErrAltered), metrics.FailureOf(err)
+		level, alarm, values = slog.LevelError, errors.Is(err, sequence.ErrAltered) || errors.Is(err, record.ErrOpen), metrics.FailureOf(err)
 		attributes = append(attributes, slog.Any("error", fault.Trace(err)))
 	case r.Behind > 0:
 		values = nil // what waits is the next run's

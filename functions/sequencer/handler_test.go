@@ -10,6 +10,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
 	"testing"
 	"time"
 
@@ -85,7 +86,8 @@ func TestRecordedEvents(t *testing.T) {
 		record := w.record(t)
 		require.Equal(t, false, record["alarm"])
 		require.EqualValues(t, 1, record["succeeded"])
-		require.Equal(t, map[string]any{"take": "sequencer", "reconcile": "reconciler"}[record["task"].(string)], record["function"], "each has an alarm")
+		require.Equal(t, map[string]any{"take": "sequencer", "reconcile": "reconciler"}[record["task"].(string)], record["function"],
+			"the metric is counted by it: the one must not pass for the other, or its alarm never rings")
 	}
 	verifier, err := tiles.NewVerifier(sequencetest.Origin, w.private.Public().(ed25519.PublicKey))
 	require.NoError(t, err)
@@ -136,6 +138,27 @@ func TestDataWithoutEvent(t *testing.T) {
 	require.EqualValues(t, 1, record["alarms"])
 	require.NoError(t, w.handler.run(t.Context(), task{"reconcile"}))
 	require.Equal(t, false, w.record(t)["alarm"])
+}
+
+// TestAlteredKey: an owner's key of the log that somebody has put in another's place.
+func TestAlteredKey(t *testing.T) {
+	w := newWorld(t)
+	w.store(t)
+	w.now = w.now.Add(time.Minute)
+	w.handler.sequencer.Subjects = othersKeys{w.Memory}
+	require.Equal(t, fault.Internal, fault.KindOf(w.handler.run(t.Context(), task{"take"})))
+	record := w.record(t)
+	require.Equal(t, true, record["alarm"], "the log stands until somebody looks")
+	require.EqualValues(t, 1, record["alarms"])
+	all := w.Stored()
+	require.True(t, slices.ContainsFunc(all, func(s sequence.Stored) bool { return s.Event.Kind == auditlog.KeyAltered }))
+}
+
+// othersKeys gives everybody a key that is not his.
+type othersKeys struct{ *sequencetest.Memory }
+
+func (o othersKeys) Subject(context.Context, string, func() (record.Pseudonym, []byte, error)) (record.Pseudonym, []byte, error) {
+	return record.Pseudonym{}, make([]byte, 60), nil
 }
 
 func TestAnotherWasFirst(t *testing.T) {

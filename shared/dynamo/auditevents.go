@@ -2,7 +2,6 @@ package dynamo
 
 import (
 	"context"
-	"encoding/json"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -10,11 +9,15 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 
 	"fitvault/shared/auditlog"
+	"fitvault/shared/auditlog/record"
 	"fitvault/shared/fault"
 )
 
 // Write implements auditlog.Writer on the AuditEvents table.
 func (t Tables) Write(ctx context.Context, e auditlog.Event) error {
+	if !record.Fits(e) {
+		return fault.New(fault.Internal, "audit event does not fit the log")
+	}
 	_, err := t.Client.PutItem(ctx, &dynamodb.PutItemInput{TableName: aws.String(t.AuditEvents),
 		ConditionExpression: aws.String("attribute_not_exists(#i)"), ExpressionAttributeNames: map[string]string{"#i": "id"},
 		Item: encodeEvent(e)})
@@ -108,12 +111,8 @@ func getTexts(i item, name string) (list []string, err error) {
 }
 
 // DecodeEvent reads an item of the AuditEvents table, for who reads the trail: of
-// functions the sequencer alone. It also reads the items of before, which have all of an event as
-// one JSON text in the attribute event.
+// functions the sequencer and the sentinel. What the log could not take is no event.
 func DecodeEvent(i map[string]types.AttributeValue) (auditlog.Event, error) {
-	if _, ok := i["event"]; ok {
-		return decodeEventText(i)
-	}
 	e := auditlog.Event{ID: getText(i, "id"), Request: uuid.get(i, "request"), Function: getText(i, "function"), Action: getText(i, "action"),
 		Caller: userID.get(i, "caller"), Client: getText(i, "client"), Owner: userID.get(i, "owner"), Outcome: auditlog.Outcome(getText(i, "outcome")),
 		Kind: getText(i, "kind"), Device: getText(i, "device"), Pairing: getText(i, "pairing"), Manifest: manifestID.get(i, "manifest"), Recording: userID.get(i, "recording"),
@@ -155,21 +154,8 @@ func DecodeEvent(i map[string]types.AttributeValue) (auditlog.Event, error) {
 		e.Sharing = &auditlog.Sharing{Grant: getText(c.Value, "grant"), Grantee: getText(c.Value, "grantee"), App: getText(c.Value, "app"),
 			Session: getText(c.Value, "session"), Permit: getText(c.Value, "permit"), Demands: getText(c.Value, "demands")}
 	}
-	return e, nil
-}
-
-func decodeEventText(i item) (auditlog.Event, error) {
-	var s struct {
-		ID, Request, Function, Action, Caller, Client, Owner, Outcome, Kind, Manifest, Recording string
-		Time                                                                                     time.Time
-		Reasons                                                                                  []string
-		Records                                                                                  int
-		Consent                                                                                  *auditlog.Consent
-	}
-	if json.Unmarshal([]byte(getText(i, "event")), &s) != nil {
+	if !record.Fits(e) {
 		return auditlog.Event{}, errShape
 	}
-	return auditlog.Event{ID: s.ID, Time: s.Time, Request: s.Request, Function: s.Function, Action: s.Action, Caller: s.Caller, Client: s.Client,
-		Owner: s.Owner, Outcome: auditlog.Outcome(s.Outcome), Kind: s.Kind, Reasons: s.Reasons, Records: s.Records, Manifest: s.Manifest,
-		Recording: s.Recording, Consent: s.Consent}, nil
+	return e, nil
 }

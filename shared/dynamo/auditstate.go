@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"iter"
 	"slices"
 	"strconv"
 	"strings"
@@ -12,6 +13,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
+	"github.com/aws/smithy-go"
 	"golang.org/x/mod/sumdb/tlog"
 	"golang.org/x/sync/errgroup"
 
@@ -252,32 +254,43 @@ const keepTaken = 35 * 24 * time.Hour
 // shards is how many partitions a day has (auditlog.Shard).
 const shards = 256
 
-// Between implements sequence.Events.
-func (t StoredEvents) Between(ctx context.Context, from, to time.Time) ([]sequence.Stored, error) {
-	var days []string
-	for day := from.UTC().Truncate(24 * time.Hour); day.Before(to); day = day.Add(24 * time.Hour) {
-		days = append(days, day.Format(time.DateOnly))
-	}
-	first, last := lowest(from), lowest(to)
-	found := make([][]sequence.Stored, len(days)*shards)
-	group, ctx := errgroup.WithContext(ctx)
-	group.SetLimit(atOnce)
-	for d, day := range days {
-		for shard := range shards {
-			group.Go(func() (err error) {
-				found[d*shards+shard], err = t.shard(ctx, fmt.Sprintf("%s#%02x", day, shard), first, last)
-				return err
-			})
+// Between implements sequence.Events. Partitions are read side by side, page by page:
+// what is held is no more than their pages.
+func (t StoredEvents) Between(ctx context.Context, from, to time.Time) iter.Seq2[sequence.Stored, error] {
+	return func(yield func(sequence.Stored, error) bool) {
+		ctx, stop := context.WithCancel(ctx)
+		group, ctx := errgroup.WithContext(ctx)
+		group.SetLimit(atOnce)
+		pages := make(chan []sequence.Stored)
+		var failure error // until pages is closed
+		go func() {
+			first, last := lowest(from), lowest(to)
+			for day := from.UTC().Truncate(24 * time.Hour); day.Before(to); day = day.Add(24 * time.Hour) {
+				for shard := range shards {
+					group.Go(func() error {
+						return t.shard(ctx, fmt.Sprintf("%s#%02x", day.Format(time.DateOnly), shard), first, last, pages)
+					})
+				}
+			}
+			failure = group.Wait()
+			close(pages)
+		}()
+		defer func() { // who has enough waits for what is under way
+			stop()
+			for range pages { //nolint:revive // nobody wants them
+			}
+		}()
+		for page := range pages {
+			for _, s := range page {
+				if !yield(s, nil) {
+					return
+				}
+			}
+		}
+		if failure != nil {
+			yield(sequence.Stored{}, failure)
 		}
 	}
-	if err := group.Wait(); err != nil {
-		return nil, err
-	}
-	var all []sequence.Stored
-	for _, f := range found {
-		all = append(all, f...)
-	}
-	return all, nil
 }
 
 // lowest is an id before all of a time.
@@ -294,9 +307,9 @@ type zeros struct{}
 
 func (zeros) Read(b []byte) (int, error) { clear(b); return len(b), nil }
 
-func (t StoredEvents) shard(ctx context.Context, shard, first, last string) (all []sequence.Stored, err error) {
+func (t StoredEvents) shard(ctx context.Context, shard, first, last string, to chan<- []sequence.Stored) error {
 	if first >= last {
-		return nil, nil
+		return nil
 	}
 	pages := dynamodb.NewQueryPaginator(t.Client, &dynamodb.QueryInput{TableName: aws.String(t.AuditEvents), ConsistentRead: aws.Bool(true),
 		KeyConditionExpression:    aws.String("#s = :shard AND #i BETWEEN :first AND :last"),
@@ -305,15 +318,21 @@ func (t StoredEvents) shard(ctx context.Context, shard, first, last string) (all
 	for pages.HasMorePages() {
 		page, err := pages.NextPage(ctx)
 		if err != nil {
-			return nil, err
+			return err
 		}
+		var found []sequence.Stored
 		for _, i := range page.Items {
 			if getText(i, "id") < last {
-				all = append(all, decodeStored(i))
+				found = append(found, decodeStored(i))
 			}
 		}
+		select {
+		case to <- found:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
 	}
-	return all, nil
+	return nil
 }
 
 // decodeStored is an item of the AuditEvents table as it is: what is no event, or
@@ -345,6 +364,11 @@ func (t StoredEvents) Mark(ctx context.Context, marks []sequence.Mark) error {
 				ExpressionAttributeNames: map[string]string{"#i": "id", "#l": "leaf", "#m": "mark", "#e": "expires",
 					"#c": "charged", "#s": "sign-in", "#a": "address", "#r": "rejected"},
 				ExpressionAttributeValues: item{":leaf": number(m.Index), ":mark": bytes(m.Mac), ":expires": expires}})
+			if noRoom(err) { // nothing of ours is so large
+				_, err = t.Client.PutItem(ctx, &dynamodb.PutItemInput{TableName: aws.String(t.AuditEvents),
+					Item:                item{"shard": text(m.Shard), "id": text(m.ID), "leaf": number(m.Index), "mark": bytes(m.Mac), "expires": expires},
+					ConditionExpression: aws.String("attribute_exists(#i)"), ExpressionAttributeNames: map[string]string{"#i": "id"}})
+			}
 			if conflicted(err) {
 				return nil
 			}
@@ -352,4 +376,11 @@ func (t StoredEvents) Mark(ctx context.Context, marks []sequence.Mark) error {
 		})
 	}
 	return group.Wait()
+}
+
+// noRoom reports whether an item would be larger than DynamoDB's 400 KB by a write. There
+// is no code for it, only words.
+func noRoom(err error) bool {
+	var api smithy.APIError
+	return errors.As(err, &api) && api.ErrorCode() == "ValidationException" && strings.Contains(api.ErrorMessage(), "tem size")
 }

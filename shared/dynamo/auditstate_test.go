@@ -58,14 +58,29 @@ func TestStoredEventsContract(t *testing.T) {
 			"one of no known encoding": {"shard": auditlog.Shard(e.ID, e.Time), "id": e.ID, "event": "canary"},
 		} {
 			put(t, tables, tables.AuditEvents, item)
-			all, err := stored.Between(t.Context(), e.Time, e.Time.Add(time.Millisecond))
-			require.NoError(t, err)
+			var all []sequence.Stored
+			for s, err := range stored.Between(t.Context(), e.Time, e.Time.Add(time.Millisecond)) {
+				require.NoError(t, err)
+				all = append(all, s)
+			}
 			if strings.Contains(name, "place") { // of another day's partition nothing is looked for
 				continue
 			}
 			require.Len(t, all, 1, name)
 			require.True(t, all[0].Strange, name)
 			require.Equal(t, [2]string{e.ID, sequence.EventAltered}, [2]string{all[0].Event.ID, all[0].Event.Kind})
+		}
+	})
+	t.Run("an item without room for a mark", func(t *testing.T) {
+		e := auditlogtest.Event(t)
+		key := sequence.Key{Shard: auditlog.Shard(e.ID, e.Time), ID: e.ID}
+		put(t, tables, tables.AuditEvents, map[string]any{"shard": key.Shard, "id": key.ID, "outcome": "allowed", "junk": strings.Repeat("x", 409_500)})
+		mark := sequence.Mark{Key: key, Index: 1, Mac: []byte{1, 2, 3}}
+		require.NoError(t, stored.Mark(t.Context(), []sequence.Mark{mark}))
+		for s, err := range stored.Between(t.Context(), e.Time, e.Time.Add(time.Millisecond)) {
+			require.NoError(t, err)
+			require.Equal(t, &mark, s.Mark)
+			require.True(t, s.Strange, "nothing but the mark is kept")
 		}
 	})
 }

@@ -75,7 +75,7 @@ const timeToLive = "dynamodb.amazonaws.com"
 
 // DecodeAuditStream reads a batch of the stream, which has images old and new. An event
 // that is none is fault.Internal. Marks of the log are no change of an event, and one
-// that has its mark may expire.
+// that has its mark may expire when it is old.
 func DecodeAuditStream(raw []byte) (b AuditBatch, err error) {
 	var e struct {
 		Records []struct {
@@ -102,7 +102,7 @@ func DecodeAuditStream(raw []byte) (b AuditBatch, err error) {
 				b.add(&b.Gaps, was)
 			}
 		case "REMOVE":
-			if _, marked := was["leaf"]; !marked || r.UserIdentity.PrincipalID != timeToLive {
+			if r.UserIdentity.PrincipalID != timeToLive || !outlived(was) {
 				b.add(&b.Gaps, was)
 			}
 		default:
@@ -112,8 +112,27 @@ func DecodeAuditStream(raw []byte) (b AuditBatch, err error) {
 	return b, nil
 }
 
+// outlived reports whether a marked event was to expire after as long as those of the log
+// stand. Whether a mark is good cannot be told here: who makes one up, so that DynamoDB
+// takes the event away before the sequencer has seen it, must not be believed.
+func outlived(i item) bool {
+	_, marked := i["leaf"]
+	expires, ok1 := getNumber(i, "expires")
+	at, ok2 := auditlog.TimeOf(getText(i, "id"))
+	return marked && ok1 && ok2 && time.Unix(expires, 0).Sub(at) > keepTaken-time.Hour // for clocks that differ
+}
+
+// maxCharged is more than the longest name of a bucket that edge writes: no item has a key
+// of any length, and what cannot be held would come again for an hour, with its whole batch.
+const maxCharged = 128
+
 func (b *AuditBatch) add(to *[]auditlog.Event, i item) {
 	e, err := DecodeEvent(i)
+	for _, name := range []string{e.Charged.Key, e.Charged.Device, e.Charged.Address} {
+		if len(name) > maxCharged {
+			err = errShape
+		}
+	}
 	if err != nil || e.ID == "" || e.Time.Before(time.Unix(0, 0)) {
 		b.Strange++
 		return

@@ -51,6 +51,13 @@ func TestDecodeAuditStream(t *testing.T) {
 		_, err := dynamo.DecodeAuditStream([]byte(raw))
 		require.Equal(t, fault.Internal, fault.KindOf(err), raw)
 	}
+	long := strings.Repeat("x", 3000) // no item has such a key, so nobody could be held by it
+	for _, attribute := range []string{"charged", "sign-in", "address", "owner", "caller", "device"} {
+		b, err := dynamo.DecodeAuditStream([]byte(`{"Records":[{"eventName":"INSERT","dynamodb":{"NewImage":{"id":{"S":"06f3e1olo000g40o20c0a1g70k"},` +
+			`"outcome":{"S":"refused"},"` + attribute + `":{"S":"` + long + `"}}}}]}`))
+		require.NoError(t, err, attribute)
+		require.Equal(t, 1, b.Strange, attribute)
+	}
 	for _, record := range []string{`{}`, `{"eventName":"DROP"}`, `{"eventName":"INSERT"}`, `{"eventName":"REMOVE","dynamodb":{"OldImage":{"id":{"S":"x"}}}}`,
 		`{"eventName":"INSERT","dynamodb":{"NewImage":{"id":{"SS":["x"]},"outcome":{"NULL":true}}}}`} {
 		b, err := dynamo.DecodeAuditStream([]byte(`{"Records":[` + record + `]}`))

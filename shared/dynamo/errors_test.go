@@ -18,6 +18,7 @@ import (
 	"fitvault/shared/access"
 	"fitvault/shared/apps"
 	"fitvault/shared/auditlog/auditlogtest"
+	"fitvault/shared/auditlog/sequence"
 	"fitvault/shared/dynamo"
 	"fitvault/shared/fault"
 	"fitvault/shared/intake"
@@ -335,4 +336,43 @@ func TestRemoveGrantMeetsOthers(t *testing.T) {
 		tables, _ = stubbedInTurn(a)
 		require.Error(t, tables.RemoveGrant(t.Context(), user, "g"))
 	}
+}
+
+// TestAnEventThatDoesNotFit: what the log could not take is not written, so its effect does
+// not happen.
+func TestAnEventThatDoesNotFit(t *testing.T) {
+	e := auditlogtest.Event(t)
+	e.Owner = strings.Repeat("x", 3000)
+	err := stubbed(answer{status: 200, body: `{}`}).Write(t.Context(), e)
+	require.Equal(t, fault.Internal, fault.KindOf(err))
+}
+
+// TestStoredEventsFail: who reads or marks events hears of what fails. An item that has no
+// room for its mark, which somebody has made so, does not stop the log: it is replaced by it.
+func TestStoredEventsFail(t *testing.T) {
+	now := time.Date(2026, 5, 4, 5, 25, 0, 0, time.UTC)
+	const full = exception + `ValidationException", "message": "Item size to update has exceeded the maximum allowed size"}`
+	marks := []sequence.Mark{{Key: sequence.Key{Shard: "2026-05-04#00", ID: "x"}, Index: 1, Mac: []byte{1}}}
+	stored := func(answers ...answer) (dynamo.StoredEvents, *inTurn) {
+		tables, all := stubbedInTurn(answers...)
+		return dynamo.StoredEvents{Tables: tables, Now: func() time.Time { return now }}, all
+	}
+	for name, a := range map[string]answer{"throttled": {status: 400, body: throttled}, "no connection": {err: errors.New("no connection")},
+		"another mistake": {status: 400, body: exception + `ValidationException", "message": "canary"}`}} {
+		events := dynamo.StoredEvents{Tables: stubbed(a), Now: time.Now}
+		require.Error(t, events.Mark(t.Context(), marks), name)
+		failures := 0
+		for _, err := range events.Between(t.Context(), now, now.Add(time.Minute)) {
+			require.Error(t, err, name)
+			failures++
+		}
+		require.Equal(t, 1, failures, name)
+	}
+	events, all := stored(answer{status: 400, body: full}, answer{status: 200, body: `{}`})
+	require.NoError(t, events.Mark(t.Context(), marks))
+	require.Equal(t, 2, all.asked)
+	events, _ = stored(answer{status: 400, body: full}, answer{status: 400, body: failed})
+	require.NoError(t, events.Mark(t.Context(), marks), "it is gone")
+	events, _ = stored(answer{status: 400, body: full}, answer{status: 400, body: throttled})
+	require.Error(t, events.Mark(t.Context(), marks))
 }

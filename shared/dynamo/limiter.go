@@ -44,6 +44,7 @@ const (
 	chargeTries  = 12               // each sees the item newer than the one before it
 	chargePause  = time.Millisecond // grows with each try, to some 20 ms: where many containers charge one caller they spread
 	maxBuckets   = 9                // of an item, before full ones are cleared away: it must stay within a write unit
+	maxCleared   = 40               // at once: an expression has 4 KB, or DynamoDB refuses the charge
 	limiterLives = time.Hour        // longer than any bucket takes to be full
 )
 
@@ -195,8 +196,8 @@ func (l *Limiter) update(c limit.Charge, state, next limit.State, now, from time
 		conditions = append(conditions, condition)
 	}
 	if len(state) > maxBuckets {
-		for i, id := range slices.Sorted(maps.Keys(state)) {
-			if name := fmt.Sprintf("#r%d", i); next[id] == 0 && state[id] <= now.UnixMicro() {
+		for _, id := range slices.Sorted(maps.Keys(state)) {
+			if name := fmt.Sprintf("#r%d", len(removes)); len(removes) < maxCleared && next[id] == 0 && state[id] <= now.UnixMicro() {
 				names[name] = bucketPrefix + id
 				removes = append(removes, name)
 				values[":now"] = number(now.UnixMicro())

@@ -2,6 +2,7 @@ package dynamo_test
 
 import (
 	"context"
+	"crypto/rand"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -292,4 +293,19 @@ func TestSeenIsBounded(t *testing.T) {
 		require.NoError(t, err)
 	}
 	require.LessOrEqual(t, dynamo.Seen(l), 4096)
+}
+
+// TestManySignIns: whoever signs in hundreds of times has as many buckets. They are cleared
+// away in parts, each of which DynamoDB takes: an expression has 4 KB.
+func TestManySignIns(t *testing.T) {
+	l := &dynamo.Limiter{}
+	now := time.Date(2026, 5, 4, 5, 25, 0, 0, time.UTC)
+	state := limit.State{}
+	for range 1000 {
+		state[rand.Text()[:16]] = now.Add(-time.Second).UnixMicro()
+	}
+	in := dynamo.Update(l, limit.Charge{Key: "k", Cost: 1, Lines: []limit.Line{{ID: "user", Rate: 300}, {ID: "device", Rate: 60}}}, state, now)
+	require.LessOrEqual(t, len(*in.UpdateExpression), 4096)
+	require.LessOrEqual(t, len(*in.ConditionExpression), 4096)
+	require.Greater(t, len(in.ExpressionAttributeNames), 10, "some are cleared away")
 }

@@ -158,6 +158,27 @@ func TestTheVictimGoesOn(t *testing.T) {
 	}
 }
 
+// TestAnAppThatAsksForOthers: an app that somebody let in, or a thief of one sign-in, who asks
+// for accounts of others until he is found, makes that sign-in wait and no other of his.
+func TestAnAppThatAsksForOthers(t *testing.T) {
+	for _, attacked := range []string{"probing", "failures on others"} {
+		w := newWorld(t)
+		victim, other := w.person(), id(t)
+		step := func() request { return w.does(victim, 1, refused(access.ReadingsRead, fault.Forbidden, id(t))) }
+		if attacked != "probing" {
+			step = func() request { return w.does(victim, 1, refused(access.ReadingsRead, fault.Forbidden, other)) }
+		}
+		for range 600 {
+			w.send(step())
+			w.pass(100 * time.Millisecond)
+		}
+		require.Contains(t, w.found, detectorOf(attacked))
+		require.Positive(t, w.send(step()), attacked)
+		victim.device = "his own phone"
+		require.Zero(t, w.send(w.does(victim, 1, auditlog.Event{Action: "readings.read", Owner: victim.id})), attacked)
+	}
+}
+
 // TestSignInsAnew: who has been found and signs in anew waits again after his next step.
 func TestSignInsAnew(t *testing.T) {
 	w := newWorld(t)
@@ -231,5 +252,7 @@ func TestWhatHasNoCaller(t *testing.T) {
 		}
 		require.Equal(t, []string{name}, w.found, "and nothing else sees it")
 		require.Equal(t, name, w.audit.Events()[0].Kind)
+		require.Equal(t, map[string]string{"log-gaps": "", "gateway-refusals": "k", "failing-schedules": "keykeeper"}[name], w.audit.Events()[0].About,
+			"who is told can see which it was")
 	}
 }

@@ -56,7 +56,7 @@ var detectors = configured(thresholds, []Detector{
 	{Name: "failures", when: func(e Event) bool {
 		return e.Outcome == auditlog.Refused && e.Action != auditlog.Authenticate && refusals[fault.Kind(e.Kind)]
 	}, sees: func(e Event) sight {
-		return sight{subject: e.Caller, what: e.ID, targets: caller(e), event: his(e)}
+		return sight{subject: e.Caller, what: e.ID, targets: signIn(e), event: his(e)}
 	}},
 	// An address that failed to be anybody more often than its limit: edge says so once a
 	// minute. It waits for its failures only; who has a good token there goes on.
@@ -76,7 +76,7 @@ var detectors = configured(thresholds, []Detector{
 	{Name: "probing", when: func(e Event) bool {
 		return e.Outcome == auditlog.Refused && others(e)
 	}, sees: func(e Event) sight {
-		return sight{subject: e.Caller, what: e.Owner, targets: caller(e), event: his(e)}
+		return sight{subject: e.Caller, what: e.Owner, targets: signIn(e), event: his(e)}
 	}},
 	// A person who goes through the accounts that he may read. A system may: each owner
 	// has let it in.
@@ -96,20 +96,20 @@ var detectors = configured(thresholds, []Detector{
 	{Name: "excessive-sync", when: func(e Event) bool {
 		return e.Outcome == auditlog.Allowed && e.Action == string(access.ReadingsWrite) && e.Records < fullUpload
 	}, sees: func(e Event) sight {
-		return sight{subject: e.Charged.Key + " " + e.Charged.Device + " " + e.Owner, what: e.ID, targets: caller(e), event: about(e)}
+		return sight{subject: e.Charged.Key + " " + e.Charged.Device + " " + e.Owner, what: e.ID, targets: signIn(e), event: about(e)}
 	}},
 	// A tracker whose signed uploads hold what no schema takes: its firmware measures and
 	// writes the same each time, so this is another's hand, or broken.
 	{Name: "unmeasurable", when: func(e Event) bool {
 		return e.Outcome == auditlog.Allowed && e.Action == string(access.ReadingsWrite) && e.Device != "" && e.Rejected > 0
 	}, sees: func(e Event) sight {
-		return sight{subject: e.Device + " " + e.Owner, what: e.ID, weight: e.Rejected, targets: caller(e), event: about(e)}
+		return sight{subject: e.Device + " " + e.Owner, what: e.ID, weight: e.Rejected, targets: signIn(e), event: about(e)}
 	}},
 	// Invitations and pairings: codes that open nothing.
 	{Name: "guesses", when: func(e Event) bool {
 		return e.Outcome == auditlog.Refused && guesses[access.Action(e.Action)] && e.Kind == string(fault.NotFound)
 	}, sees: func(e Event) sight {
-		return sight{subject: e.Caller, what: e.ID, targets: caller(e), event: his(e)}
+		return sight{subject: e.Caller, what: e.ID, targets: signIn(e), event: his(e)}
 	}},
 	// Somebody who takes whole recordings out, one after the other: also the owner, whose
 	// sign-in may be another's by now.
@@ -124,11 +124,11 @@ var detectors = configured(thresholds, []Detector{
 	}},
 	// Refusals by the gateway, which no function sees and which name nobody: by app.
 	{Name: "gateway-refusals", when: func(e Event) bool { return e.Gateway != nil }, sees: func(e Event) sight {
-		return sight{subject: e.Gateway.Key, what: e.ID, weight: e.Gateway.Count}
+		return sight{subject: e.Gateway.Key, what: e.ID, weight: e.Gateway.Count, event: auditlog.Event{About: e.Gateway.Key}}
 	}},
 	// What runs by a schedule fails each time that it is tried.
 	{Name: "failing-schedules", when: func(e Event) bool { return e.Failed != "" }, sees: func(e Event) sight {
-		return sight{subject: e.Failed, what: e.ID}
+		return sight{subject: e.Failed, what: e.ID, event: auditlog.Event{About: e.Failed}}
 	}},
 })
 
@@ -154,9 +154,11 @@ func byApp(e Event) bool {
 	return slices.ContainsFunc(e.Reasons, func(id string) bool { return strings.HasPrefix(id, "app-") || strings.HasSuffix(id, "-by-app") })
 }
 
-// caller is who waits for what he did. On his own account only the sign-in does: an app
+// caller is who waits for what he took. On his own account only the sign-in does: an app
 // that he let in, or who has stolen a token, must not shut him out of his other
-// devices. On somebody else's the person waits, on all of them.
+// devices. For what was read of somebody else's the person waits, on all of them. Not for
+// what was refused or sent: any app of his can ask for accounts that he has nothing to do
+// with. Who goes on with another sign-in is held at his next step, his counter being full.
 func caller(e Event) []target {
 	all := signIn(e)
 	if e.Charged.Device != "" && others(e) {

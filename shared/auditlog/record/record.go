@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"encoding/json"
 	"io"
+	"slices"
 	"strings"
 	"time"
 
@@ -51,6 +52,26 @@ func Canonical(e auditlog.Event) []byte {
 		panic("an event that is no JSON") // it holds texts, numbers and a time of this century
 	}
 	return b
+}
+
+const (
+	// MaxEvent is how many bytes an event's Canonical has at most. Ours have less than 2 KB;
+	// 4096 of these, staged as one object, are still one that is read back.
+	MaxEvent = 8 << 10
+
+	maxName = 128 // bytes of what names somebody or something; DynamoDB's keys have 2 KB
+)
+
+// Fits reports whether the log can take an event, and a finding that names whom it names.
+// No function writes another: one that does not fit would stop whoever works through
+// events, for good.
+func Fits(e auditlog.Event) bool {
+	names := append(People(e), e.ID, e.Client, e.Device, e.Pairing)
+	if slices.ContainsFunc(names, func(name string) bool { return len(name) > maxName }) {
+		return false
+	}
+	b, err := json.Marshal(members(e))
+	return err == nil && len(b) <= MaxEvent
 }
 
 // SubjectOf is the name of the subject that an event concerns, whose key it is

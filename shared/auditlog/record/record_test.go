@@ -44,6 +44,31 @@ func shared(t *testing.T) auditlog.Event {
 	return e
 }
 
+// TestFits: what the log could not take, or a key could not hold, is no event.
+func TestFits(t *testing.T) {
+	long := strings.Repeat("x", 129)
+	require.True(t, record.Fits(shared(t)))
+	for name, change := range map[string]func(*auditlog.Event){
+		"an owner":             func(e *auditlog.Event) { e.Owner = long },
+		"a caller":             func(e *auditlog.Event) { e.Caller = long },
+		"a grantee":            func(e *auditlog.Event) { e.Sharing.Grantee = long },
+		"somebody it is about": func(e *auditlog.Event) { e.About = "identity#" + long },
+		"a client":             func(e *auditlog.Event) { e.Client = long },
+		"a device":             func(e *auditlog.Event) { e.Device = long },
+		"a pairing":            func(e *auditlog.Event) { e.Pairing = long },
+		"an id":                func(e *auditlog.Event) { e.ID = long },
+		"all of it":            func(e *auditlog.Event) { e.Reasons = []string{strings.Repeat("x", record.MaxEvent)} },
+		"escaped all of it":    func(e *auditlog.Event) { e.Kind = strings.Repeat("<", record.MaxEvent/6) },
+		"a year without four digits": func(e *auditlog.Event) {
+			e.Time = time.Date(0, 1, 1, 0, 0, 0, 0, time.FixedZone("", 3600))
+		},
+	} {
+		e := shared(t)
+		change(&e)
+		require.False(t, record.Fits(e), name)
+	}
+}
+
 // TestSealed: what is sealed opens as it was, with a pseudonym for each person,
 // and names nobody before it is opened, or after.
 func TestSealed(t *testing.T) {

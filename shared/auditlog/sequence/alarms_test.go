@@ -3,6 +3,7 @@ package sequence_test
 import (
 	"context"
 	"errors"
+	"iter"
 	"testing"
 	"time"
 
@@ -151,7 +152,12 @@ func TestContradictions(t *testing.T) {
 		"another checkpoint":        func(_ *testing.T, w *world) { w.SetObject(tiles.CheckpointPath, []byte("x")) },
 		"a bundle that was altered": func(_ *testing.T, w *world) { w.SetObject("tile/entries/000.p/3", []byte("x")) },
 		"an event that was altered": func(_ *testing.T, w *world) { w.SetObject("events/000.p/3", []byte("x")) },
-		"a tile that is not there":  func(_ *testing.T, w *world) { w.SetObject("tile/0/000.p/3", nil) },
+		"a tile that was altered": func(_ *testing.T, w *world) {
+			tile := w.Objects()["tile/0/000.p/3"]
+			tile[7] ^= 1
+			w.SetObject("tile/0/000.p/3", tile)
+		},
+		"a tile that is not there": func(_ *testing.T, w *world) { w.SetObject("tile/0/000.p/3", nil) },
 		"a root that nobody has made": func(t *testing.T, w *world) {
 			h, err := w.Head(t.Context())
 			require.NoError(t, err)
@@ -184,6 +190,45 @@ func TestContradictions(t *testing.T) {
 	}
 }
 
+// TestReconcilerCannotRead: a bucket that does not answer is no alarm; a log that was altered is.
+func TestReconcilerCannotRead(t *testing.T) {
+	of := func(t *testing.T) (*world, sequence.Sequencer) {
+		w := newWorld(t)
+		w.run(t)
+		w.wait(time.Hour)
+		w.run(t)
+		w.event(t, 1, w.clock())
+		id := w.event(t, 2, w.clock())
+		w.wait(5 * time.Minute)
+		w.run(t)
+		w.Alter(id, nil) // so that its leaf is looked at
+		return w, w.process().Sequencer
+	}
+	w, s := of(t)
+	s.Objects = deafTo{w, "tile/entries/000.p/2"}
+	_, err := s.Reconcile(t.Context())
+	require.Equal(t, fault.Unavailable, fault.KindOf(err))
+	require.Empty(t, w.alarms())
+	w, s = of(t)
+	w.SetObject("tile/entries/000.p/2", []byte("x"))
+	_, err = s.Reconcile(t.Context())
+	require.ErrorIs(t, err, sequence.ErrAltered)
+	require.Equal(t, []string{sequence.LogAltered}, w.alarms())
+}
+
+// deafTo is a bucket that does not answer for one object.
+type deafTo struct {
+	*world
+	path string
+}
+
+func (d deafTo) Get(ctx context.Context, path string) ([]byte, error) {
+	if path == d.path {
+		return nil, errDown
+	}
+	return d.world.Get(ctx, path)
+}
+
 // failing is what a sequencer uses, whose reads fail.
 type failing struct{ *world }
 
@@ -191,8 +236,8 @@ var errDown = errors.New("down")
 
 func (failing) Head(context.Context) (sequence.Head, error) { return sequence.Head{}, errDown }
 func (failing) Get(context.Context, string) ([]byte, error) { return nil, errDown }
-func (failing) Between(context.Context, time.Time, time.Time) ([]sequence.Stored, error) {
-	return nil, errDown
+func (failing) Between(context.Context, time.Time, time.Time) iter.Seq2[sequence.Stored, error] {
+	return func(yield func(sequence.Stored, error) bool) { yield(sequence.Stored{}, errDown) }
 }
 
 func TestWhatCannotBeRead(t *testing.T) {

@@ -227,11 +227,10 @@ func (s Sequencer) judge(ctx context.Context, read map[string][]Change, oldest, 
 		if upTo.After(end) {
 			upTo = end
 		}
-		stored, err := s.Events.Between(ctx, begin, upTo)
-		if err != nil {
-			return nil, unavailable("stored events cannot be read", err)
-		}
-		for _, e := range stored {
+		for e, err := range s.Events.Between(ctx, begin, upTo) {
+			if err != nil {
+				return nil, unavailable("stored events cannot be read", err)
+			}
 			manifest := e.Event.Manifest
 			if e.Strange || e.Event.Outcome != auditlog.Allowed || manifest == "" || !owners[e.Event.Owner] {
 				continue

@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"iter"
 	"strings"
 	"sync"
 	"testing"
@@ -316,7 +317,7 @@ type counting struct {
 	most time.Duration
 }
 
-func (c *counting) Between(ctx context.Context, from, to time.Time) ([]sequence.Stored, error) {
+func (c *counting) Between(ctx context.Context, from, to time.Time) iter.Seq2[sequence.Stored, error] {
 	c.most = max(c.most, to.Sub(from))
 	return c.world.Between(ctx, from, to)
 }
@@ -517,9 +518,9 @@ type lateEvents struct {
 	left  int
 }
 
-func (l *lateEvents) Between(ctx context.Context, from, to time.Time) ([]sequence.Stored, error) {
+func (l *lateEvents) Between(ctx context.Context, from, to time.Time) iter.Seq2[sequence.Stored, error] {
 	if l.reads++; l.left > 0 && l.reads > l.left {
-		return nil, errDown
+		return func(yield func(sequence.Stored, error) bool) { yield(sequence.Stored{}, errDown) }
 	}
 	return l.world.Between(ctx, from, to)
 }

@@ -1,9 +1,9 @@
 package sequence
 
 import (
-	"bytes"
 	"context"
 	"errors"
+	"slices"
 	"time"
 
 	"fitvault/shared/auditlog/record"
@@ -46,33 +46,42 @@ func (s Sequencer) compareEvents(ctx context.Context, head Head, r *Result) erro
 	if err != nil {
 		return err
 	}
-	seen := map[int64]bool{}
+	var seen []bool // leaves from first on
+	if known {
+		seen = make([]bool, max(0, head.Tree.N-first))
+	}
+	taken := func(index int64) {
+		if i := index - first; i >= 0 && i < int64(len(seen)) {
+			seen[i] = true
+		}
+	}
 	for begin := from.Add(-Late); begin.Before(now); begin = begin.Add(slice) {
 		end := begin.Add(slice)
 		if end.After(now) {
 			end = now
 		}
-		stored, err := s.Events.Between(ctx, begin, end)
-		if err != nil {
-			return unavailable("stored events cannot be read", err)
+		keep := most
+		if end.After(head.Taken.Add(-Late)) {
+			keep = 0 // Run still looks at those: the two do not race for them
 		}
-		for _, e := range stored {
-			if e.Mark != nil && bytes.Equal(e.Mark.Mac, s.Key.Vouch(e.Mark.Index, record.Canonical(e.Event))) {
-				seen[e.Mark.Index] = true
-			}
-		}
-		// Only events that Run would no longer look at, so that the two do not race for those.
-		if !end.After(head.Taken.Add(-Late)) {
-			if head, err = s.take(ctx, head, head.Taken, stored, r); err != nil {
+		for more := true; more; {
+			f, err := s.look(ctx, begin, end, keep, taken)
+			if err != nil {
 				return err
 			}
+			if keep > 0 {
+				if head, err = s.take(ctx, head, head.Taken, f, r); err != nil {
+					return err
+				}
+			}
+			more = f.more && keep > 0
 		}
 	}
 	r.Size = head.Tree.N
 	if !known {
 		return nil
 	}
-	if r.Missing, err = s.missing(ctx, head, first, seen, from, r.Added); err != nil || r.Missing == 0 {
+	if r.Missing, err = s.missing(ctx, head, first, seen, from); err != nil || r.Missing == 0 {
 		return err
 	}
 	return s.alarm(ctx, EventMissing, int(r.Missing), nil)
@@ -98,26 +107,22 @@ func (s Sequencer) sizeAt(ctx context.Context, from time.Time) (int64, bool, err
 	return 0, false, nil
 }
 
-// missing counts the leaves since an index that no stored event is marked with,
+// missing counts the leaves from first on that no stored event is marked with,
 // though their events are of the time that was looked at. One that does not open
 // concerned somebody who has been erased, and his events with him.
-func (s Sequencer) missing(ctx context.Context, head Head, first int64, seen map[int64]bool, from time.Time, added int64) (n int64, err error) {
-	end := head.Tree.N - added // what this run has taken was not marked when it was read
+func (s Sequencer) missing(ctx context.Context, head Head, first int64, seen []bool, from time.Time) (n int64, err error) {
+	end := first + int64(len(seen))
 	for begin := first; begin < end; begin = begin - begin%tiles.Width + tiles.Width {
 		upTo := min(begin-begin%tiles.Width+tiles.Width, end)
-		whole := true
-		for i := begin; i < upTo; i++ {
-			whole = whole && seen[i]
-		}
-		if whole {
+		if !slices.Contains(seen[begin-first:upTo-first], false) {
 			continue
 		}
 		members, err := tiles.Range(head.Tree, func(path string) ([]byte, error) { return s.Objects.Get(ctx, path) }, begin, upTo)
 		if err != nil {
-			return 0, s.alarm(ctx, LogAltered, 1, ErrAltered)
+			return 0, s.unread(ctx, err)
 		}
 		for _, m := range members {
-			if seen[m.Index] {
+			if seen[m.Index-first] {
 				continue
 			}
 			at, ok, err := s.timeOf(ctx, m)

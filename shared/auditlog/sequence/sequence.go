@@ -20,6 +20,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"iter"
 	"slices"
 	"strings"
 	"time"
@@ -45,6 +46,10 @@ const (
 
 	// batch is how many leaves one move of the head adds: some megabytes of objects.
 	batch = 4096
+
+	// most is how many waiting events a run holds at once. A time may have more than
+	// memory has: what is over is taken after those.
+	most = 2 * batch
 )
 
 // Kinds of alarms that the log raises.
@@ -113,10 +118,11 @@ type Mark struct {
 }
 
 // Events is the table of stored events. Between is strongly consistent, of ids
-// whose time is from ≤ t < to; an item that is no event comes as Strange. Mark is idempotent, and marks no event that is
-// gone.
+// whose time is from ≤ t < to, in no order; an item that is no event, or that record.Fits
+// not, comes as Strange. It ends after an error. Mark is idempotent, and marks no event
+// that is gone; of an item that has no room for it nothing but the mark is kept.
 type Events interface {
-	Between(ctx context.Context, from, to time.Time) ([]Stored, error)
+	Between(ctx context.Context, from, to time.Time) iter.Seq2[Stored, error]
 	Mark(ctx context.Context, marks []Mark) error
 }
 
@@ -170,18 +176,21 @@ func (s Sequencer) Run(ctx context.Context, until time.Time) (r Result, err erro
 		if end.After(now) {
 			end = now
 		}
-		stored, err := s.Events.Between(ctx, head.Taken.Add(-Late), end)
+		f, err := s.look(ctx, head.Taken.Add(-Late), end, most, func(int64) {})
 		if err != nil {
-			return r, unavailable("stored events cannot be read", err)
-		}
-		if head, err = s.take(ctx, head, end, stored, &r); err != nil {
 			return r, err
 		}
-		if span = min(2*span, wide); len(stored) > few {
+		if f.more {
+			end = head.Taken // not all of it is taken: it is looked at again
+		}
+		if head, err = s.take(ctx, head, end, f, &r); err != nil {
+			return r, err
+		}
+		if span = min(2*span, wide); f.looked > few {
 			span = slice
 		}
 		r.Size, r.Behind = head.Tree.N, now.Sub(end)
-		if r.Behind <= 0 || !s.Now().Before(until) {
+		if r.Behind <= 0 && !f.more || !s.Now().Before(until) {
 			return r, s.hourly(ctx, head)
 		}
 	}
@@ -291,24 +300,58 @@ func (h Head) same(o Head) bool {
 	return h.Tree == o.Tree && h.Published == o.Published && h.Taken.Equal(o.Taken)
 }
 
-// take adds those of the stored events that are not in the log, and moves the
-// time up to which was looked.
-func (s Sequencer) take(ctx context.Context, head Head, end time.Time, stored []Stored, r *Result) (Head, error) {
-	waiting, altered := s.waiting(stored)
-	if altered > 0 {
-		r.Altered += altered
-		if err := s.alarm(ctx, EventAltered, int(altered), nil); err != nil {
+// found is what a look at stored events found.
+type found struct {
+	waiting []Stored // to be taken, in the order of their ids
+	altered int64    // of all that wait: no events, or their mark does not stand for them
+	looked  int
+	more    bool // more wait than were held
+}
+
+// look goes through the stored events of a time, and holds those that are to be taken, at
+// most keep of them: those without a mark, and those whose mark does not stand for them.
+// The latter were altered, or somebody wanted them passed over. taken is told the index
+// of each other.
+func (s Sequencer) look(ctx context.Context, from, to time.Time, keep int, taken func(index int64)) (f found, err error) {
+	for e, err := range s.Events.Between(ctx, from, to) {
+		if err != nil {
+			return f, unavailable("stored events cannot be read", err)
+		}
+		f.looked++
+		if e.Mark != nil && bytes.Equal(e.Mark.Mac, s.Key.Vouch(e.Mark.Index, record.Canonical(e.Event))) {
+			taken(e.Mark.Index)
+			continue
+		}
+		if len(f.waiting) == keep {
+			if f.more = true; keep > 0 {
+				break
+			}
+			continue
+		}
+		if e.Strange || e.Mark != nil {
+			f.altered++
+		}
+		f.waiting = append(f.waiting, e)
+	}
+	slices.SortFunc(f.waiting, func(a, b Stored) int { return strings.Compare(a.ID, b.ID) })
+	return f, nil
+}
+
+// take adds what waits to the log, and moves the time up to which was looked.
+func (s Sequencer) take(ctx context.Context, head Head, end time.Time, f found, r *Result) (Head, error) {
+	if f.altered > 0 {
+		r.Altered += f.altered
+		if err := s.alarm(ctx, EventAltered, int(f.altered), nil); err != nil {
 			return Head{}, err
 		}
 	}
-	for len(waiting) > 0 {
-		n := min(len(waiting), batch)
-		next, err := s.grow(ctx, head, waiting[:n])
+	for some := range slices.Chunk(f.waiting, batch) {
+		next, err := s.grow(ctx, head, some)
 		if err != nil {
 			return Head{}, err
 		}
-		r.Added += int64(n)
-		head, waiting = next, waiting[n:]
+		r.Added += int64(len(some))
+		head = next
 	}
 	if end.After(head.Taken) {
 		next := head
@@ -319,26 +362,6 @@ func (s Sequencer) take(ctx context.Context, head Head, end time.Time, stored []
 		head = next
 	}
 	return head, nil
-}
-
-// waiting is the stored events that are to be taken, in the order of their ids:
-// those without a mark, and those whose mark does not stand for them. The latter
-// were altered, or somebody wanted them passed over.
-func (s Sequencer) waiting(stored []Stored) (waiting []Stored, altered int64) {
-	for _, e := range stored {
-		switch {
-		case e.Mark == nil:
-			if e.Strange {
-				altered++
-			}
-			waiting = append(waiting, e)
-		case !bytes.Equal(e.Mark.Mac, s.Key.Vouch(e.Mark.Index, record.Canonical(e.Event))):
-			altered++
-			waiting = append(waiting, e)
-		}
-	}
-	slices.SortFunc(waiting, func(a, b Stored) int { return strings.Compare(a.ID, b.ID) })
-	return waiting, altered
 }
 
 // grow adds events to the log: stages, moves the head, publishes.
@@ -370,11 +393,8 @@ func (s Sequencer) grow(ctx context.Context, head Head, events []Stored) (Head, 
 		}
 	}
 	grown, err := tiles.Append(head.Tree, func(path string) ([]byte, error) { return s.Objects.Get(ctx, path) }, leaves)
-	if errors.Is(err, tiles.ErrAltered) || errors.Is(err, ErrNotFound) {
-		return Head{}, s.alarm(ctx, LogAltered, 1, ErrAltered)
-	}
 	if err != nil {
-		return Head{}, unavailable("the log's edge cannot be read", err)
+		return Head{}, s.unread(ctx, err)
 	}
 	for o, content := range grown.Objects {
 		st.Objects[o.Path()] = content
@@ -392,6 +412,14 @@ func (s Sequencer) grow(ctx context.Context, head Head, events []Stored) (Head, 
 		return Head{}, moved(err)
 	}
 	return s.finish(ctx, next)
+}
+
+// unread is an alarm where objects of the log are not those of its tree, or not there.
+func (s Sequencer) unread(ctx context.Context, err error) error {
+	if errors.Is(err, tiles.ErrAltered) || errors.Is(err, ErrNotFound) {
+		return s.alarm(ctx, LogAltered, 1, ErrAltered)
+	}
+	return unavailable("objects of the log cannot be read", err)
 }
 
 func (s Sequencer) subject(ctx context.Context, name string) (record.Subject, error) {
@@ -415,7 +443,7 @@ func (s Sequencer) publish(ctx context.Context, st staged) error {
 	for path, content := range st.Objects {
 		o, ok := tiles.ParsePath(path)
 		if !ok {
-			return ErrAltered
+			return s.alarm(ctx, LogAltered, 1, ErrAltered)
 		}
 		put := s.Objects.Put
 		if o.Full() && o.Kind != tiles.Events {
@@ -429,7 +457,7 @@ func (s Sequencer) publish(ctx context.Context, st staged) error {
 	for text, leaves := range st.Index {
 		p, err := record.ParsePseudonym(text)
 		if err != nil {
-			return ErrAltered
+			return s.alarm(ctx, LogAltered, 1, ErrAltered)
 		}
 		index[p] = leaves
 	}

@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"iter"
 	mathrand "math/rand/v2"
 	"os"
 	"path/filepath"
@@ -180,6 +181,58 @@ func TestEventsAreTakenOnce(t *testing.T) {
 	for path := range w.Objects() {
 		o, ok := tiles.ParsePath(path)
 		require.Equal(t, ok && o.Full() && o.Kind != tiles.Events || strings.HasPrefix(path, tiles.HourlyPrefix), w.Locked(path), path)
+	}
+}
+
+// counted is events of which it is counted how many that wait a look has had at most.
+type counted struct {
+	sequence.Events
+	most int
+}
+
+func (c *counted) Between(ctx context.Context, from, to time.Time) iter.Seq2[sequence.Stored, error] {
+	return func(yield func(sequence.Stored, error) bool) {
+		waiting := 0
+		for e, err := range c.Events.Between(ctx, from, to) {
+			if e.Mark == nil {
+				waiting++
+				c.most = max(c.most, waiting)
+			}
+			if !yield(e, err) {
+				return
+			}
+		}
+	}
+}
+
+// TestMoreThanMemory: of a minute with more events than a run can hold, all are taken, each
+// once, and never more of them are held. So of those that come too late.
+func TestMoreThanMemory(t *testing.T) {
+	const many, held = 20_000, 2 * 4096
+	for name, age := range map[string]time.Duration{"now": 0, "late": time.Hour} {
+		w := newWorld(t)
+		w.run(t)
+		w.wait(2 * time.Hour)
+		w.run(t)
+		for n := range many {
+			w.event(t, n, w.clock().Add(-age))
+		}
+		s := w.process().Sequencer
+		c := &counted{Events: s.Events}
+		s.Events = c
+		if age == 0 {
+			w.wait(time.Minute)
+			r, err := s.Run(t.Context(), w.later())
+			require.NoError(t, err)
+			require.EqualValues(t, many, r.Added, name)
+			require.Zero(t, r.Behind, name)
+		} else {
+			r, err := s.Reconcile(t.Context())
+			require.NoError(t, err)
+			require.Equal(t, [3]int64{many, 0, 0}, [3]int64{r.Added, r.Altered, r.Missing}, name)
+		}
+		require.LessOrEqual(t, c.most, held+1, name)
+		w.requireWhole(t)
 	}
 }
 

@@ -42,9 +42,24 @@ func (s stored) ReadTiles(wanted []tlog.Tile) ([][]byte, error) {
 }
 
 // Reader reads a tree's hashes from its tiles. What it returns belongs to the
-// tree, or is an error.
-func Reader(tree tlog.Tree, read Read) tlog.HashReader {
-	return tlog.TileHashReader(tree, stored{read})
+// tree, or is an error: that of read, or ErrAltered.
+func Reader(tree tlog.Tree, read Read) tlog.HashReader { return reader{tree, read} }
+
+type reader struct {
+	tree tlog.Tree
+	read Read
+}
+
+func (r reader) ReadHashes(indexes []int64) ([]tlog.Hash, error) {
+	var unread error
+	found, err := tlog.TileHashReader(r.tree, stored{func(path string) (b []byte, err error) {
+		b, unread = r.read(path)
+		return b, unread
+	}}).ReadHashes(indexes)
+	if err != nil && unread == nil { // tlog's own word for tiles that do not fit the tree is only text
+		return nil, ErrAltered
+	}
+	return found, err
 }
 
 // Leaf is one member of the log: what it commits to, and the sealed event beside it.

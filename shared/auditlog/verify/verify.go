@@ -9,7 +9,9 @@ import (
 	"maps"
 	"slices"
 	"sort"
+	"strconv"
 	"strings"
+	"unicode"
 
 	"golang.org/x/mod/sumdb/note"
 	"golang.org/x/mod/sumdb/tlog"
@@ -17,8 +19,13 @@ import (
 	"fitvault/shared/auditlog/tiles"
 )
 
-// maxFindings bounds what one run tells: after a thousand findings nobody reads on.
-const maxFindings = 1000
+const (
+	// maxFindings bounds what one run tells: after a thousand findings nobody reads on.
+	maxFindings = 1000
+
+	// maxObject is more than the largest object, a full bundle of the longest members.
+	maxObject = 32 << 20
+)
 
 // Finding is one thing that is not as it must be.
 type Finding struct {
@@ -26,7 +33,14 @@ type Finding struct {
 	What string // constant
 }
 
-func (f Finding) String() string { return f.Path + ": " + f.What }
+// String is one line: a name that would be more, or would move a terminal, is quoted.
+func (f Finding) String() string {
+	path := f.Path
+	if strings.ContainsFunc(path, func(r rune) bool { return !unicode.IsPrint(r) }) {
+		path = strconv.Quote(path)
+	}
+	return path + ": " + f.What
+}
 
 // Report is what was checked, and all that is wrong.
 type Report struct {
@@ -101,6 +115,15 @@ func (c *check) list() error {
 			return err
 		}
 		c.report.Objects++
+		// A link may lead to what never ends, or to what the reader alone may see.
+		if !d.Type().IsRegular() {
+			c.find(path, "is no file")
+			return nil
+		}
+		if info, err := d.Info(); err != nil || info.Size() > maxObject {
+			c.find(path, "is larger than any object of a log")
+			return err
+		}
 		if path == tiles.CheckpointPath || strings.HasPrefix(path, tiles.HourlyPrefix) {
 			signed, err := fs.ReadFile(c.files, path)
 			if err == nil {
@@ -291,7 +314,7 @@ func (c *check) levels(size int64) error {
 		return nil // told already; the rest cannot be judged
 	}
 	for _, o := range slices.Collect(maps.Keys(c.objects)) {
-		if o.Kind == tiles.Hashes || o.W > int(min(size-o.N*tiles.Width, tiles.Width)) {
+		if o.Kind == tiles.Hashes || o.N > size/tiles.Width || o.W > int(min(size-o.N*tiles.Width, tiles.Width)) {
 			c.find(o.Path(), "is beyond the newest checkpoint")
 		}
 	}

@@ -7,6 +7,7 @@ import (
 	"io"
 	"maps"
 	"os"
+	"path/filepath"
 	"runtime"
 	"slices"
 	"strings"
@@ -255,7 +256,8 @@ func TestEntries(t *testing.T) {
 		require.NotEmpty(t, ours(t, log, all.with(tiles.CheckpointPath, nil)))
 	})
 	t.Run("objects added", func(t *testing.T) {
-		for _, path := range []string{"x", "tile/0/004", "tile/0/003.p/233", "tile/entries/003.p/255", "events/004.p/1", "tile/2/000.p/1", "tile/0/0x1", "checkpoints/x", "tile/8/0/000"} {
+		for _, path := range []string{"x", "tile/0/004", "tile/0/003.p/233", "tile/entries/003.p/255", "events/004.p/1", "tile/2/000.p/1", "tile/0/0x1", "checkpoints/x", "tile/8/0/000",
+			"tile/entries/x072/x057/x594/x037/x927/936", "events/x072/x057/x594/x037/x927/936.p/1"} { // 2^56: in 64 bits its first entry is 0
 			require.NotEmpty(t, ours(t, log, all.with(path, []byte{0, 1, 2})), path)
 		}
 	})
@@ -267,6 +269,27 @@ func TestEntries(t *testing.T) {
 		require.NotEmpty(t, ours(t, log, f))
 		require.Error(t, theirs(log, f))
 	})
+}
+
+// TestStrangeCopies: what no bucket has is told, and not opened, followed or held in memory; its
+// name writes no line of its own.
+func TestStrangeCopies(t *testing.T) {
+	log := sequencetest.NewLog(t, 3)
+	folder := log.Folder(t)
+	of := func() []verify.Finding {
+		t.Helper()
+		r, err := verify.Log(os.DirFS(folder), log.Verifier)
+		require.NoError(t, err)
+		return r.Findings
+	}
+	require.Empty(t, of())
+	require.NoError(t, os.Symlink("/dev/zero", filepath.Join(folder, "checkpoints", "2026-05-04T23")))
+	require.Equal(t, []verify.Finding{{Path: "checkpoints/2026-05-04T23", What: "is no file"}}, of())
+	require.NoError(t, os.Remove(filepath.Join(folder, "checkpoints", "2026-05-04T23")))
+	tile := filepath.Join(folder, "tile", "entries", "000.p", "3")
+	require.NoError(t, os.Truncate(tile, 1<<40)) // sparse
+	require.Contains(t, of(), verify.Finding{Path: "tile/entries/000.p/3", What: "is larger than any object of a log"})
+	require.Equal(t, `"x\nas it must be\x1b[2K": is no object of a log`, verify.Finding{Path: "x\nas it must be\x1b[2K", What: "is no object of a log"}.String())
 }
 
 // TestForks: of two logs that the same key has signed, each whole by itself, no

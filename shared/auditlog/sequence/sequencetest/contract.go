@@ -106,13 +106,12 @@ func EventsContract(t *testing.T, e sequence.Events, store auditlog.Writer) {
 	midnight := time.Date(2026, 5, 5, 0, 0, 0, 0, time.UTC)
 	between := func(from, to time.Duration) map[string]sequence.Stored {
 		t.Helper()
-		all, err := e.Between(t.Context(), midnight.Add(from), midnight.Add(to))
-		require.NoError(t, err)
 		found := map[string]sequence.Stored{}
-		for _, s := range all {
+		for s, err := range e.Between(t.Context(), midnight.Add(from), midnight.Add(to)) {
+			require.NoError(t, err)
+			require.NotContains(t, found, s.ID)
 			found[s.ID] = s
 		}
-		require.Len(t, found, len(all))
 		return found
 	}
 	var ids []string
@@ -124,6 +123,17 @@ func EventsContract(t *testing.T, e sequence.Events, store auditlog.Writer) {
 	}
 	require.Len(t, between(-time.Hour, 2*time.Hour), 5, "over midnight")
 	require.Empty(t, between(time.Minute, time.Minute))
+	for range e.Between(t.Context(), midnight.Add(-time.Hour), midnight.Add(2*time.Hour)) {
+		break // who has enough reads no more
+	}
+	ended, cancel := context.WithCancel(t.Context())
+	cancel()
+	failures := 0
+	for _, err := range e.Between(ended, midnight.Add(-time.Hour), midnight.Add(2*time.Hour)) {
+		require.Error(t, err)
+		failures++
+	}
+	require.Equal(t, 1, failures, "it ends after an error, and not without one")
 	some := between(-time.Millisecond, time.Millisecond)
 	require.Len(t, some, 2)
 	require.Contains(t, some, ids[1])

@@ -8,6 +8,7 @@ import (
 	"crypto/ed25519"
 	"crypto/rand"
 	"errors"
+	"iter"
 	"maps"
 	"slices"
 	"strconv"
@@ -146,15 +147,26 @@ func (m *Memory) Alter(id string, change func(*sequence.Stored)) {
 	}
 }
 
-func (m *Memory) Between(_ context.Context, from, to time.Time) (all []sequence.Stored, err error) {
+func (m *Memory) Between(ctx context.Context, from, to time.Time) iter.Seq2[sequence.Stored, error] {
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	var all []sequence.Stored
 	for _, s := range m.events {
 		if at, ok := auditlog.TimeOf(s.ID); ok && !at.Before(from) && at.Before(to) {
 			all = append(all, s)
 		}
 	}
-	return all, nil
+	return func(yield func(sequence.Stored, error) bool) {
+		if err := ctx.Err(); err != nil {
+			yield(sequence.Stored{}, err)
+			return
+		}
+		for _, s := range all {
+			if !yield(s, nil) {
+				return
+			}
+		}
+	}
 }
 
 func (m *Memory) Mark(_ context.Context, marks []sequence.Mark) error {
