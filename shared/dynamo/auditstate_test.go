@@ -75,12 +75,14 @@ func TestStoredEventsContract(t *testing.T) {
 		e := auditlogtest.Event(t)
 		key := sequence.Key{Shard: auditlog.Shard(e.ID, e.Time), ID: e.ID}
 		put(t, tables, tables.AuditEvents, map[string]any{"shard": key.Shard, "id": key.ID, "outcome": "allowed", "junk": strings.Repeat("x", 409_500)})
-		mark := sequence.Mark{Key: key, Index: 1, Mac: []byte{1, 2, 3}}
+		mark := sequence.Mark{Key: key, Index: 1, Mac: make([]byte, 32)}
 		require.NoError(t, stored.Mark(t.Context(), []sequence.Mark{mark}))
 		for s, err := range stored.Between(t.Context(), e.Time, e.Time.Add(time.Millisecond)) {
 			require.NoError(t, err)
-			require.Equal(t, &mark, s.Mark)
-			require.True(t, s.Strange, "nothing but the mark is kept")
+			if s.ID == e.ID { // others are of the same time
+				require.Equal(t, &mark, s.Mark)
+				require.True(t, s.Strange, "nothing but the mark is kept")
+			}
 		}
 	})
 }
