@@ -303,19 +303,30 @@ func TestTrackersTellNothing(t *testing.T) {
 		require.NoError(t, err)
 		return text
 	}
-	caller := func() *stack.Person {
+	newcomer := func() *stack.Person { return w.Newcomer(t) }
+	tired := func() *stack.Person { // of both
 		ben := w.Newcomer(t)
 		for range pairing.Tries {
 			post(t, ben, "/pairings", wrong(tried)).RequireProblem(t, fault.NotFound)
+			post(t, ben, "/pairings", wrong(none)).RequireProblem(t, fault.NotFound)
 		}
 		return ben
 	}
-	requests := map[string]func(*stack.Person) stack.Answer{}
-	for name, body := range map[string][]byte{"none": asked(t, none), "wrong code": wrong(fresh), "too often": asked(t, tried),
-		"somebody's": asked(t, paired), "lost": asked(t, lost)} {
-		requests[name] = func(p *stack.Person) stack.Answer { return post(t, p, "/pairings", body) }
+	requests := func(bodies map[string][]byte) map[string]func(*stack.Person) stack.Answer {
+		all := map[string]func(*stack.Person) stack.Answer{}
+		for name, body := range bodies {
+			all[name] = func(p *stack.Person) stack.Answer { return post(t, p, "/pairings", body) }
+		}
+		return all
 	}
-	stack.RequireAlike(t, true, caller, "none", requests)
+	all := map[string][]byte{"none": asked(t, none), "wrong code": wrong(fresh), "somebody's": asked(t, paired), "lost": asked(t, lost)}
+	t.Run("who has tries", func(t *testing.T) { stack.RequireAlike(t, true, newcomer, "none", requests(all)) })
+	all["too often"] = asked(t, tried)
+	t.Run("form", func(t *testing.T) { stack.RequireAlike(t, false, tired, "none", requests(all)) })
+	// That he has no tries left takes longer to say. He knows how often he has tried; not whether there is one.
+	t.Run("who has none left", func(t *testing.T) {
+		stack.RequireAlike(t, true, tired, "none", requests(map[string][]byte{"none": asked(t, none), "there is one": asked(t, tried)}))
+	})
 }
 
 // TestUnpairedAtOnce: what starts after the answer is refused, under 16 clients.
