@@ -23,7 +23,7 @@ ASSUMED = {
     "leaf": (800, "bytes of an audit event in the log: entry, sealed event, tiles", "shared/auditlog, assumed"),
     "noted": (110, "bytes that say whose event a leaf is", "shared/dynamo/auditstate.go"),
     "limiter": (1, "write units of limits a request", "`make bench`"),
-    "lease": (0.03, "write units of an app's limit a request", "one for 60 requests of a busy process (shared/limit/lease.go); assumed"),
+    "lease": (0.03, "write units of an app's limit a request", "60 requests a lease (shared/limit/lease.go); assumed"),
     "limiter_reads": (1, "read units of limits a request, before the write", "shared/dynamo/limiter.go"),
     "guard_reads": (3, "documents read for each decision: caller, app, owner", "shared/edge/guard.go"),
     "ingest_gbs": (0.5 * 0.05, "GB-seconds of a sync", "512 MB (template.yaml) for 50 ms, assumed"),
@@ -219,7 +219,7 @@ def rates() -> str:
     kms = m.kms_project + m.kms_reads
     rows = [
         row("requests a second, API Gateway", peak(m.api), "10,000 (2,500 in some regions); raise"),
-        row("the same, one app's usage plan", peak(m.api), "200 in template.yaml (AppPlan); raise, and ClientLimit with it"),
+        row("the same, one app's usage plan", peak(m.api), "200 (template.yaml, AppPlan); raise, with ClientLimit"),
         row("functions at work at once", peak(busy), "1,000; raise"),
         row("KMS requests a second, symmetric", peak(kms),
             "100,000 in us-east-1, us-west-2, eu-west-1; 20,000 in six more; else 10,000; raise"),
