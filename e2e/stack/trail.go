@@ -26,7 +26,7 @@ var answered = struct {
 type asked struct {
 	what    string // method, path and status
 	status  int
-	known   bool // its caller was known: he is told how his limits stand
+	known   bool // its caller was: he is told how his limits stand, or was let through uncounted (ADR 31)
 	begun   time.Time
 	settled time.Time
 }
@@ -38,7 +38,13 @@ func remember(what string, status int, h http.Header, begun time.Time) {
 	}
 	answered.Lock()
 	defer answered.Unlock()
-	answered.byRequest[id] = asked{what: fmt.Sprint(what, " ", status), status: status, known: h.Get("RateLimit") != "", begun: begun, settled: time.Now()}
+	answered.byRequest[id] = asked{what: fmt.Sprint(what, " ", status), status: status, known: h.Get("RateLimit") != "" || uncounted(what, status), begun: begun, settled: time.Now()}
+}
+
+// uncounted reports whether a request may have been let through by a limiter that was too
+// slow: nobody gets an upload in without being known.
+func uncounted(what string, status int) bool {
+	return status < 300 && strings.HasPrefix(what, "POST ") && (strings.HasSuffix(what, "/readings") || strings.HasSuffix(what, "/recordings"))
 }
 
 // noting notes what goes to the API.
