@@ -34,7 +34,7 @@ fips: ## the crypto packages with the Go FIPS module, and nothing else allowed
 
 attack: up ## attacks of e2e/attack at full size, then each parser fuzzed for FUZZTIME=60s: an hour and more
 	@$(STACK_COMMAND) setup --attacks
-	@ATTACK=whole go test -count=1 -timeout 120m -skip '^TestOverload$$' -v ./e2e/attack/... ./e2e/sharing/... ./e2e/pairing/... ./e2e/retry/... ./e2e/matrix/... ./e2e/sentinel ./shared/segment ./shared/auditlog/... | grep -vE '^(=== |    .*--- (PASS|SKIP))' ; exit $${PIPESTATUS[0]}
+	@ATTACK=whole go test -count=1 -timeout 120m -skip '^TestOverload$$' -v ./e2e/attack/... ./e2e/corpus ./e2e/sharing/... ./e2e/pairing/... ./e2e/retry/... ./e2e/matrix/... ./e2e/sentinel ./e2e/auditlog ./shared/segment ./shared/auditlog/... | grep -vE '^(=== |    .*--- (PASS|SKIP))' ; exit $${PIPESTATUS[0]}
 	@ATTACK=whole go test -count=1 -run '^TestOverload$$' -v ./e2e/attack
 	@go test -count=1 -run '^TestDatabaseDown$$' ./e2e/... | grep -v 'no test'; exit $${PIPESTATUS[0]}
 	@e2e/attack/fuzz

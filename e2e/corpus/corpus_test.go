@@ -248,13 +248,17 @@ func TestSeries(t *testing.T) {
 	require.Contains(t, string(a.Body), `"/body/0/heart_rate/unit"`)
 }
 
-// TestJSONTestSuite: whatever is sent, it is the caller's fault, not ours.
+// TestJSONTestSuite: whatever is sent, it is the caller's fault, not ours. Of every fourth
+// file where ATTACK is not whole: functions and parsers have all of them in their own tests.
 func TestJSONTestSuite(t *testing.T) {
 	p := stack.Open(t).Newcomer(t)
 	files, err := filepath.Glob(filepath.Join(data(t, "jsontestsuite"), "*.json"))
 	require.NoError(t, err)
 	require.Greater(t, len(files), 300)
-	for _, f := range files {
+	for i, f := range files {
+		if i%4 != 0 && os.Getenv("ATTACK") != "whole" {
+			continue
+		}
 		body, err := os.ReadFile(f)
 		require.NoError(t, err)
 		a := p.Do(t, http.MethodPost, "/users/me/readings", body, "Content-Type", "application/json")

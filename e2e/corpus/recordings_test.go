@@ -51,6 +51,9 @@ func TestRecordings(t *testing.T) {
 			for i, f := range files {
 				for _, compressed := range []bool{false, true} {
 					body, media := documents[i], format.media
+					if compressed && i%3 != 0 && os.Getenv("ATTACK") != "whole" {
+						continue
+					}
 					if compressed {
 						body, media = compress(t, body), media+"+gzip"
 					}
