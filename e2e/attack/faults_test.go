@@ -448,6 +448,9 @@ func (w *witness) share(t *testing.T) error {
 // What was acknowledged is there once, what was shown has its one event, no answer
 // shows more than the one form of a refusal.
 func TestFaults(t *testing.T) {
+	if !whole {
+		t.Skip("it takes minutes, and all of a small machine: make attack")
+	}
 	s := stack.Open(t)
 	s.UseDatabase(t)
 	st := &storm{lines: map[string]*faults.Line{}, rng: mathrand.New(mathrand.NewPCG(34, uint64(time.Now().UnixNano()))), happened: map[string]int{}}
