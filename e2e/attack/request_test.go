@@ -11,7 +11,6 @@ import (
 	"net/http"
 	"net/textproto"
 	"net/url"
-	"os"
 	"strings"
 	"testing"
 	"time"
@@ -23,7 +22,7 @@ import (
 )
 
 // whole says that this is `make attack`.
-var whole = os.Getenv("ATTACK") == "whole"
+var whole = stack.Whole
 
 // size is how many of something there are: few in the short form.
 func size(short, long int) int {

@@ -32,7 +32,7 @@ func TestSameBatchSixteenTimesAtOnce(t *testing.T) {
 	rng := rand.New(rand.NewPCG(16, 0))
 	sent, days := map[string]int{}, map[string]int{}
 	rounds := 40
-	if os.Getenv("ATTACK") == "whole" {
+	if stack.Whole {
 		rounds = 100
 	}
 	for round := range rounds {

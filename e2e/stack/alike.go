@@ -2,7 +2,6 @@ package stack
 
 import (
 	"fmt"
-	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -43,7 +42,7 @@ func RequireAlike(t *testing.T, timed bool, caller func() *Person, first string,
 	if !timed {
 		return
 	}
-	if os.Getenv("ATTACK") != "whole" {
+	if !Whole {
 		t.Skip("the times of 1,000 tries are part of make attack")
 	}
 	times := map[string][]time.Duration{}

@@ -31,21 +31,12 @@ type StoredEvent struct {
 	Leaf string // "" where it is not in the log yet
 }
 
-// leastBits makes the least id of a time.
-type leastBits struct{}
-
-func (leastBits) Read(b []byte) (int, error) { clear(b); return len(b), nil }
-
 // EventsSince is the audit events since a time, in no order.
 func (s *Stack) EventsSince(ctx context.Context, began time.Time) (all []StoredEvent, err error) {
-	least, err := auditlog.NewID(began, leastBits{})
-	if err != nil {
-		return nil, err
-	}
 	pages := dynamodb.NewScanPaginator(dynamodb.NewFromConfig(s.AWS()), &dynamodb.ScanInput{
 		TableName: aws.String(s.Outputs["AuditEventsTable"]), ConsistentRead: aws.Bool(true),
 		FilterExpression: aws.String("#i >= :least"), ExpressionAttributeNames: map[string]string{"#i": "id"},
-		ExpressionAttributeValues: map[string]types.AttributeValue{":least": &types.AttributeValueMemberS{Value: least}}})
+		ExpressionAttributeValues: map[string]types.AttributeValue{":least": &types.AttributeValueMemberS{Value: auditlog.LeastID(began)}}})
 	for pages.HasMorePages() {
 		page, err := pages.NextPage(ctx)
 		if err != nil {

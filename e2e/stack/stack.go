@@ -25,6 +25,9 @@ import (
 	"fitvault/shared/redact"
 )
 
+// Whole says that attacks are to be made at full size: make attack.
+var Whole = os.Getenv("ATTACK") == "whole"
+
 // patience bounds what a test waits for one answer of the stack.
 const patience = 30 * time.Second
 

@@ -308,7 +308,6 @@ func TestProofs(t *testing.T) {
 	require.GreaterOrEqual(t, w.answer(w.staff("ina", "/audit/proofs/consistency", nil, "from", "7", "to", "300")).StatusCode, 500)
 }
 
-// TestPseudonyms: who one is can be asked, and the person sees that it was.
 // TestAlteredLogIsAnAlarm: who comes upon something that is not the log's is told no more than
 // 500, and somebody is told to look.
 func TestAlteredLogIsAnAlarm(t *testing.T) {
@@ -345,6 +344,7 @@ func TestAlteredLogIsAnAlarm(t *testing.T) {
 	}
 }
 
+// TestPseudonyms: who one is can be asked, and the person sees that it was.
 func TestPseudonyms(t *testing.T) {
 	w := newWorld(t)
 	p, err := w.log.Pseudonym(t.Context(), w.Ada.String())

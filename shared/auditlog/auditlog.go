@@ -109,12 +109,22 @@ var ids = base32.NewEncoding("0123456789abcdefghijklmnopqrstuv").WithPadding(bas
 // NewID makes an id of 26 characters that sorts by time: 48 bits of
 // milliseconds since 1970 and 80 random bits, in base32hex, lower case.
 func NewID(now time.Time, rand io.Reader) (string, error) {
-	var b [16]byte
-	binary.BigEndian.PutUint64(b[:8], uint64(now.UnixMilli())<<16)
+	b := stamp(now)
 	if _, err := io.ReadFull(rand, b[6:]); err != nil {
 		return "", fault.Wrap(fault.Internal, "no randomness for an event id", err)
 	}
 	return ids.EncodeToString(b[:]), nil
+}
+
+// LeastID is an id before all that NewID makes of a time.
+func LeastID(at time.Time) string {
+	b := stamp(at)
+	return ids.EncodeToString(b[:])
+}
+
+func stamp(at time.Time) (b [16]byte) {
+	binary.BigEndian.PutUint64(b[:8], uint64(at.UnixMilli())<<16)
+	return b
 }
 
 // TimeOf is the time in an id that NewID has made, to the millisecond, in UTC.

@@ -67,6 +67,21 @@ func TestIDsSortByTime(t *testing.T) {
 	})
 }
 
+func TestLeastID(t *testing.T) {
+	at := time.UnixMilli(1780293600123)
+	least := auditlog.LeastID(at)
+	id, err := auditlog.NewID(at, rand.Reader)
+	require.NoError(t, err)
+	require.Less(t, least, id)
+	require.Len(t, least, len(id))
+	of, ok := auditlog.TimeOf(least)
+	require.True(t, ok)
+	require.True(t, of.Equal(at))
+	before, err := auditlog.NewID(at.Add(-time.Millisecond), rand.Reader)
+	require.NoError(t, err)
+	require.Less(t, before, least)
+}
+
 func TestShard(t *testing.T) {
 	east := time.FixedZone("", 14*3600)
 	at := time.Date(2026, 5, 4, 3, 0, 0, 0, east)

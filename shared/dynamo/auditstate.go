@@ -264,7 +264,7 @@ func (t StoredEvents) Between(ctx context.Context, from, to time.Time) iter.Seq2
 		pages := make(chan []sequence.Stored)
 		var failure error // until pages is closed
 		go func() {
-			first, last := lowest(from), lowest(to)
+			first, last := auditlog.LeastID(from), auditlog.LeastID(to)
 			for day := from.UTC().Truncate(24 * time.Hour); day.Before(to); day = day.Add(24 * time.Hour) {
 				for shard := range shards {
 					group.Go(func() error {
@@ -292,20 +292,6 @@ func (t StoredEvents) Between(ctx context.Context, from, to time.Time) iter.Seq2
 		}
 	}
 }
-
-// lowest is an id before all of a time.
-func lowest(at time.Time) string {
-	id, err := auditlog.NewID(at, zeros{})
-	if err != nil {
-		panic("zeros ran out")
-	}
-	return id
-}
-
-// zeros is the randomness of the lowest id of a time.
-type zeros struct{}
-
-func (zeros) Read(b []byte) (int, error) { clear(b); return len(b), nil }
 
 func (t StoredEvents) shard(ctx context.Context, shard, first, last string, to chan<- []sequence.Stored) error {
 	if first >= last {

@@ -1,7 +1,6 @@
 package sequence
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"maps"
@@ -9,7 +8,6 @@ import (
 	"time"
 
 	"fitvault/shared/auditlog"
-	"fitvault/shared/auditlog/record"
 	"fitvault/shared/redact"
 )
 
@@ -238,8 +236,7 @@ func (s Sequencer) judge(ctx context.Context, read map[string][]Change, oldest, 
 			if claims[manifest] == nil {
 				manifests = append(manifests, manifest)
 			}
-			claims[manifest] = append(claims[manifest], claim{e.Event.Owner, e.Event.Time,
-				e.Mark != nil && bytes.Equal(e.Mark.Mac, s.Key.Vouch(e.Mark.Index, record.Canonical(e.Event)))})
+			claims[manifest] = append(claims[manifest], claim{e.Event.Owner, e.Event.Time, s.stands(e)})
 		}
 	}
 	byItem := map[[2]string][]claim{} // owner and item

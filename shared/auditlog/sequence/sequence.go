@@ -14,8 +14,8 @@
 package sequence
 
 import (
-	"bytes"
 	"context"
+	"crypto/hmac"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -308,6 +308,11 @@ type found struct {
 	more    bool // more wait than were held
 }
 
+// stands reports whether an event is in the log as it is stored: its mark says so, and is ours.
+func (s Sequencer) stands(e Stored) bool {
+	return e.Mark != nil && hmac.Equal(e.Mark.Mac, s.Key.Vouch(e.Mark.Index, record.Canonical(e.Event)))
+}
+
 // look goes through the stored events of a time, and holds those that are to be taken, at
 // most keep of them: those without a mark, and those whose mark does not stand for them.
 // The latter were altered, or somebody wanted them passed over. taken is told the index
@@ -318,7 +323,7 @@ func (s Sequencer) look(ctx context.Context, from, to time.Time, keep int, taken
 			return f, unavailable("stored events cannot be read", err)
 		}
 		f.looked++
-		if e.Mark != nil && bytes.Equal(e.Mark.Mac, s.Key.Vouch(e.Mark.Index, record.Canonical(e.Event))) {
+		if s.stands(e) {
 			taken(e.Mark.Index)
 			continue
 		}
