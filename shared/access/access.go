@@ -1,6 +1,6 @@
 // Package access decides who may do what: principals, the documents that hold
 // what can be withdrawn, and the Cedar policies under policies/. It is pure:
-// documents come in, a decision goes out, nothing is cached (requirements R1,
+// documents come in, a decision goes out, and none of either is kept (requirements R1,
 // R5, R23). What no policy permits is denied.
 package access
 
@@ -10,9 +10,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/cedar-policy/cedar-go"
-
-	"fitvault/shared/consent"
 	"fitvault/shared/fault"
 	"fitvault/shared/reading"
 	"fitvault/shared/redact"
@@ -131,11 +128,11 @@ func (d Decision) Restrict(asked map[reading.Type]bool) (map[reading.Type]bool, 
 // A denial is NotFound for anybody but the owner, whatever the reason, so that
 // nobody learns which accounts exist.
 func Decide(q Question) Decision {
-	return decide(prepare, q)
+	return decide(judge, q)
 }
 
-func decide(policies func(shape) prepared, q Question) Decision {
-	d := q.ask(policies)
+func decide(judge func(statement) verdict, q Question) Decision {
+	d := q.ask(judge)
 	owner := q.Owner
 	switch {
 	case d.Allowed:
@@ -166,21 +163,19 @@ func (q Question) lacksConsent() bool {
 	return false
 }
 
-// candidate is one question in Cedar's terms, the policies that may say yes to it, and
-// what a yes permits.
+// candidate is what is asked of the policies, and what a yes permits.
 type candidate struct {
-	policies cedar.PolicyIterator
-	request  cedar.Request
-	bounded  bool // to types
-	types    []reading.Type
+	statement statement
+	bounded   bool // to types
+	types     []reading.Type
 }
 
 // ask puts every candidate: what any of them permits is permitted.
-func (q Question) ask(policies func(shape) prepared) Decision {
+func (q Question) ask(judge func(statement) verdict) Decision {
 	var all Decision
-	entities, request := q.terms()
-	for _, c := range q.candidates(policies, request) {
-		d := answer(c.policies, entities, c.request)
+	for _, c := range q.candidates() {
+		v := judge(c.statement)
+		d := Decision{Allowed: v.allowed, Error: v.failed, Reasons: v.reasons}
 		if d.Allowed && c.bounded {
 			d.Bounded, d.Types = true, c.types
 		}
@@ -190,62 +185,35 @@ func (q Question) ask(policies func(shape) prepared) Decision {
 }
 
 // candidates is one question where no permit counts, and else one for each permit
-// that the principal may have: the owner's for the app, or his grants. Of its context
-// there is what its policies look at, because to make that is half of what it costs.
-func (q Question) candidates(policies func(shape) prepared, request cedar.Request) (all []candidate) {
+// that the principal may have: the owner's for the app, or his grants.
+func (q Question) candidates() (all []candidate) {
 	theApp, authorised := q.Owner.Apps[q.Principal.Client]
 	bounded := q.App != OwnApp
 	authorised = authorised && bounded
-	add := func(bounded bool, types []reading.Type, grant *Grant, to grantee) {
-		p := policies(shape{q.Action, q.App, authorised, to.is})
-		terms := make(cedar.RecordMap, 4)
-		if p.looksAt("now") {
-			terms["now"] = cedar.Long(q.Now.Unix())
-		}
-		set := typeSet(types)
-		if p.looksAt("types") {
-			terms["types"] = set
-		}
-		// permitted is a permit in Cedar's terms; of its types those that the action is about.
-		permitted := func(permit Permit) cedar.RecordMap {
-			if about := q.asked(permit.Types); len(about) > len(types) { // else they are the same
-				return p.terms(permit, typeSet(about))
-			}
-			return p.terms(permit, set)
-		}
-		if p.looksAt("app") {
-			app := cedar.RecordMap{}
-			if p.looksAt("kind") {
-				app["kind"] = cedar.String(q.App)
-			}
-			if authorised {
-				app["permit"] = cedar.NewRecord(permitted(theApp))
-			}
-			terms["app"] = cedar.NewRecord(app)
+	about := q.statement()
+	add := func(bounded bool, types []reading.Type, grant *Grant, to string) {
+		st := about
+		if authorised {
+			st.permit = theApp.offer(types, q.Now)
 		}
 		if grant != nil {
-			given := permitted(grant.Permit)
-			given[to.is] = to.who
-			terms["grant"] = cedar.NewRecord(given)
+			st.grant, st.to = grant.offer(types, q.Now), to
 		}
-		request.Context = cedar.NewRecord(terms)
-		all = append(all, candidate{p.policies, request, bounded, types})
+		all = append(all, candidate{st, bounded, types})
 	}
 	switch {
 	case !onData[q.Action], q.Principal.Staff, !bounded && q.Owner.User == q.Principal.User:
-		add(false, nil, nil, grantee{})
+		add(false, nil, nil, "")
 	case q.Principal.System, q.Owner.User == q.Principal.User:
 		// A permit for something else is none.
 		if types := q.asked(theApp.Types); len(types) > 0 || !authorised {
-			add(true, types, nil, grantee{})
+			add(true, types, nil, "")
 		}
 	default:
-		ids := slices.AppendSeq(make([]string, 0, len(q.Owner.Grants)), maps.Keys(q.Owner.Grants))
-		slices.Sort(ids)
-		for _, id := range ids {
+		for _, id := range slices.Sorted(maps.Keys(q.Owner.Grants)) {
 			grant := q.Owner.Grants[id]
-			to, his := grant.grantee(q.Principal)
-			if !his {
+			to := grant.heldBy(q.Principal)
+			if to == "" {
 				continue
 			}
 			types := q.asked(grant.Types)
@@ -257,27 +225,22 @@ func (q Question) candidates(policies func(shape) prepared, request cedar.Reques
 			}
 		}
 		if len(all) == 0 {
-			add(true, nil, nil, grantee{}) // no grant of his: that this opens nothing is the policies' to say, too
+			add(true, nil, nil, "") // no grant of his: that this opens nothing is the policies' to say, too
 		}
 	}
 	return all
 }
 
-// grantee is as whom a principal has a grant, in the terms of the schema's Grant.
-type grantee struct {
-	is  cedar.String // "person" or "organisation"; "" of no grant
-	who cedar.EntityUID
-}
-
-// grantee reports whether a principal has a grant himself or as a member.
-func (g Grant) grantee(p Principal) (grantee, bool) {
+// heldBy is as whom a principal has a grant, in the terms of the schema's Grant:
+// "person", or "organisation" as a member of one; "" if he has it not.
+func (g Grant) heldBy(p Principal) string {
 	switch name, organisation := strings.CutPrefix(g.To, OrganisationPrefix); {
 	case organisation && slices.Contains(p.Organisations, name):
-		return grantee{"organisation", cedar.NewEntityUID("Organisation", cedar.String(name))}, true
+		return "organisation"
 	case !organisation && g.To != "" && g.To == p.User.String():
-		return grantee{"person", cedar.NewEntityUID("User", cedar.String(g.To))}, true
+		return "person"
 	}
-	return grantee{}, false
+	return ""
 }
 
 // asked is those of a permit's types that the action is about, a copy.
@@ -306,152 +269,8 @@ func (d Decision) or(o Decision) Decision {
 			d.Types = append(d.Types, t)
 		}
 	}
-	d.Reasons = append(d.Reasons, o.Reasons...)
+	d.Reasons = slices.Concat(d.Reasons, o.Reasons) // a verdict's own stay as they are
 	slices.Sort(d.Reasons)
 	d.Reasons = slices.Compact(d.Reasons)
-	return d
-}
-
-// terms puts a permit into the terms of policies/schema.cedarschema.
-func (p prepared) terms(permit Permit, types cedar.Set) cedar.RecordMap {
-	terms := make(cedar.RecordMap, 8)
-	if p.looksAt("types") {
-		terms["types"] = types
-	}
-	if p.looksAt("read") {
-		terms["read"] = cedar.Boolean(permit.Read)
-	}
-	if p.looksAt("write") {
-		terms["write"] = cedar.Boolean(permit.Write)
-	}
-	if p.looksAt("use") {
-		terms["use"] = cedar.String(permit.Use)
-	}
-	if p.looksAt("from") {
-		terms["from"] = cedar.Long(permit.From.Unix())
-	}
-	if p.looksAt("until") {
-		terms["until"] = cedar.Long(permit.Until.Unix())
-	}
-	return terms
-}
-
-func typeSet(types []reading.Type) cedar.Set {
-	if len(types) == 0 {
-		return cedar.Set{}
-	}
-	values := make([]cedar.Value, len(types))
-	for i, t := range types {
-		values[i] = cedar.String(t.String())
-	}
-	return cedar.NewSet(values...)
-}
-
-// pair is all that a question is about: who asks, and what for.
-type pair struct{ principal, resource cedar.Entity }
-
-func (p *pair) Get(uid cedar.EntityUID) (cedar.Entity, bool) {
-	switch uid {
-	case p.principal.UID:
-		return p.principal, true
-	case p.resource.UID:
-		return p.resource, true
-	}
-	return cedar.Entity{}, false
-}
-
-// terms puts who asks about what into the terms of policies/schema.cedarschema.
-func (q Question) terms() (*pair, cedar.Request) {
-	p, owner := q.Principal, q.Owner
-	identity := func() cedar.String { return cedar.String(IdentityKey(p.Issuer, p.Subject)) } // a hash: only where it is asked for
-	var about pair
-	switch principal := &about.principal; {
-	case p.Staff:
-		var roles []cedar.Value
-		for _, r := range p.Roles {
-			roles = append(roles, cedar.String(r))
-		}
-		principal.UID = cedar.NewEntityUID("Staff", identity())
-		principal.Attributes = cedar.NewRecord(cedar.RecordMap{"roles": cedar.NewSet(roles...)})
-	case p.System:
-		principal.UID = cedar.NewEntityUID("System", cedar.String(p.Client))
-	case !p.User.IsZero():
-		principal.UID = cedar.NewEntityUID("User", cedar.String(p.User.String()))
-		var organisations []cedar.EntityUID
-		for _, name := range p.Organisations {
-			organisations = append(organisations, cedar.NewEntityUID("Organisation", cedar.String(name)))
-		}
-		if len(organisations) > 0 {
-			principal.Parents = cedar.NewEntityUIDSet(organisations...)
-		}
-	default:
-		principal.UID = cedar.NewEntityUID("Newcomer", identity())
-	}
-	switch resource := &about.resource; {
-	case p.Staff:
-		resource.UID = cedar.NewEntityUID("Service", "fitvault")
-	case !owner.User.IsZero():
-		var given int
-		for i, purpose := range consent.Purposes {
-			if owner.Consented(purpose, q.Now) {
-				given |= 1 << i
-			}
-		}
-		id := cedar.String(owner.User.String())
-		resource.UID = cedar.NewEntityUID("Account", id)
-		resource.Parents = cedar.NewEntityUIDSet(cedar.NewEntityUID("User", id))
-		resource.Attributes = accounts[given]
-		if owner.State != Active {
-			resource.Attributes = noAccount
-		}
-	default:
-		seeker := cedar.NewEntityUID("Newcomer", identity())
-		resource.UID = cedar.NewEntityUID("Vacancy", seeker.ID)
-		resource.Attributes = cedar.NewRecord(cedar.RecordMap{"seeker": seeker})
-	}
-	return &about, cedar.Request{
-		Principal: about.principal.UID,
-		Action:    cedar.NewEntityUID("Action", cedar.String(q.Action)),
-		Resource:  about.resource.UID,
-	}
-}
-
-// accounts is what policies know of an active account, by the bits of the purposes
-// consented to; noAccount of any other. To make a record and a set costs as much
-// as to evaluate the policies, so these are made once.
-var (
-	accounts  = accountTerms()
-	noAccount = cedar.NewRecord(cedar.RecordMap{"state": cedar.String(""), "consents": cedar.NewSet()})
-)
-
-func accountTerms() []cedar.Record {
-	all := make([]cedar.Record, 1<<len(consent.Purposes))
-	for bits := range all {
-		var given []cedar.Value
-		for i, purpose := range consent.Purposes {
-			if bits&(1<<i) != 0 {
-				given = append(given, cedar.String(purpose))
-			}
-		}
-		all[bits] = cedar.NewRecord(cedar.RecordMap{"state": cedar.String(Active), "consents": cedar.NewSet(given...)})
-	}
-	return all
-}
-
-// answer evaluates the policies. Cedar goes on past a policy that fails; here
-// one failure denies, because what it would have said is not known.
-func answer(policies cedar.PolicyIterator, entities cedar.EntityGetter, request cedar.Request) Decision {
-	allowed, diagnostic := cedar.Authorize(policies, entities, request)
-	if len(diagnostic.Errors) > 0 {
-		return Decision{Error: true}
-	}
-	if allowed != cedar.Allow {
-		return Decision{}
-	}
-	d := Decision{Allowed: true}
-	for _, reason := range diagnostic.Reasons {
-		d.Reasons = append(d.Reasons, string(reason.PolicyID))
-	}
-	slices.Sort(d.Reasons)
 	return d
 }

@@ -2,194 +2,202 @@ package access
 
 import (
 	"embed"
-	"iter"
-	"maps"
 	"slices"
 	"sync"
+	"sync/atomic"
+	"time"
 
 	"github.com/cedar-policy/cedar-go"
-	publicast "github.com/cedar-policy/cedar-go/ast"
-	"github.com/cedar-policy/cedar-go/x/exp/ast"
-	"github.com/cedar-policy/cedar-go/x/exp/eval"
+
+	"fitvault/shared/consent"
+	"fitvault/shared/reading"
 )
 
 //go:embed policies/*.cedar
 var policyFiles embed.FS
 
-// shape is what is known of a question before documents are looked at: enough to
-// answer the beginning of each policy, and all of most.
-type shape struct {
-	action Action
-	app    AppKind
-	permit bool         // the owner has let the app in
-	grant  cedar.String // as whom the principal has the grant that is asked about: "person", "organisation"; "" of none
+// statement is all that policies are told of a question, in the words of
+// policies/schema.cedarschema: who is what to whom, and what was offered, but no name,
+// no type and no time. So there are only so many, and Cedar judges each once.
+type statement struct {
+	action    Action
+	app       AppKind
+	principal cedar.EntityType // User, Newcomer, System or Staff
+	roles     uint             // of Staff: bits, in the order of Roles
+	resource  cedar.EntityType // Account, Vacancy or Service
+	own       bool             // the Account is the principal's
+	active    bool             // so is the Account
+	consents  uint             // of its owner: bits, in the order of consent.Purposes
+	permit    offer            // the owner's to the app
+	grant     offer            // the one that is asked about
+	to        string           // as whom the principal has that: "person" or "organisation"
 }
 
-// prepared is the policies that may say yes to questions of a shape, less what the
-// shape has answered, and what they look at.
-type prepared struct {
-	policies cedar.PolicyIterator
-	names    map[cedar.String]bool // of attributes; nil are all
+// offer is what policies are told of a permit.
+type offer struct {
+	there, covers, read, write bool
+	use                        Use
+	begun, over                bool
 }
 
-func (p prepared) looksAt(name cedar.String) bool { return p.names == nil || p.names[name] }
+func (p Permit) offer(asked []reading.Type, now time.Time) offer {
+	covers := !slices.ContainsFunc(asked, func(t reading.Type) bool { return !slices.Contains(p.Types, t) })
+	return offer{true, covers, p.Read, p.Write, p.Use, !now.Before(p.From), !now.Before(p.Until)}
+}
+
+// statement is what is to be said of a question, but for permits.
+func (q Question) statement() statement {
+	p, owner := q.Principal, q.Owner
+	s := statement{action: q.Action, app: q.App}
+	switch {
+	case p.Staff:
+		s.principal = "Staff"
+		for i, role := range Roles {
+			if slices.Contains(p.Roles, role) {
+				s.roles |= 1 << i
+			}
+		}
+	case p.System:
+		s.principal = "System"
+	case !p.User.IsZero():
+		s.principal = "User"
+	default:
+		s.principal = "Newcomer"
+	}
+	switch {
+	case p.Staff:
+		s.resource = "Service"
+	case owner.User.IsZero():
+		s.resource = "Vacancy"
+	default:
+		s.resource = "Account"
+		s.own = s.principal == "User" && owner.User == p.User
+		s.active = owner.State == Active
+		for i, purpose := range consent.Purposes {
+			if s.active && owner.Consented(purpose, q.Now) {
+				s.consents |= 1 << i
+			}
+		}
+	}
+	return s
+}
+
+// verdict is what the policies say.
+type verdict struct {
+	allowed, failed bool
+	reasons         []string // sorted; not to be written to
+}
+
+// maxVerdicts bounds memory. A service meets a few hundred statements; what is beyond is
+// judged at each question.
+const maxVerdicts = 4096
 
 var (
-	byItsAction = byAction(load())
-	byShape     sync.Map // prepared by shape: a few hundred at most
+	policies = load()
+	verdicts sync.Map // by statement
+	counted  atomic.Int64
 )
 
-// prepare is the policies for questions of a shape. What each says of the shape is
-// evaluated once, by Cedar: it is most of what a decision would evaluate.
-func prepare(s shape) prepared {
-	if p, ok := byShape.Load(s); ok {
-		return p.(prepared)
+func judge(s statement) verdict {
+	if v, ok := verdicts.Load(s); ok {
+		return v.(verdict)
 	}
-	p := s.prepare(byItsAction[s.action])
-	byShape.Store(s, p)
-	return p
+	v := s.judged(policies)
+	if counted.Add(1) <= maxVerdicts {
+		verdicts.Store(s, v)
+	}
+	return v
 }
 
-func (s shape) prepare(policies list) prepared {
-	var kept list
-	names := map[cedar.String]bool{}
-	for _, n := range policies {
-		rest, possible := s.rest((*ast.Policy)(n.policy.AST()))
-		if !possible {
-			continue
-		}
-		kept = append(kept, named{n.id, cedar.NewPolicyFromAST((*publicast.Policy)(rest))})
-		ast.Inspect(eval.PolicyToNode(rest), func(node ast.IsNode) bool {
-			switch n := node.(type) {
-			case ast.NodeTypeAccess:
-				names[n.Value] = true
-			case ast.NodeTypeHas:
-				names[n.Value] = true
-			}
-			return true
-		})
-	}
-	return prepared{kept, names}
+func (s statement) judged(policies *cedar.PolicySet) verdict {
+	entities, request := s.terms()
+	return answer(policies, entities, request)
 }
 
-// rest is a policy without the beginning of its conditions that a shape has answered,
-// and whether it may still hold.
-func (s shape) rest(policy *ast.Policy) (*ast.Policy, bool) {
-	rest := *policy
-	rest.Conditions = slices.Clone(policy.Conditions)
-	for i, c := range rest.Conditions {
-		if c.Condition != ast.ConditionWhen {
-			continue
-		}
-		parts := conjuncts(c.Body)
-		for len(parts) > 0 {
-			holds, known := s.answers(parts[0])
-			if !known {
-				break
-			}
-			if !holds {
-				return nil, false
-			}
-			parts = parts[1:]
-		}
-		body := ast.True()
-		for n, part := range parts {
-			if n == 0 {
-				body = ast.NewNode(part)
-				continue
-			}
-			body = body.And(ast.NewNode(part))
-		}
-		rest.Conditions[i].Body = body.AsIsNode()
+// answer evaluates the policies. Cedar goes on past a policy that fails; here one
+// failure denies, because what it would have said is not known.
+func answer(policies *cedar.PolicySet, entities cedar.EntityMap, request cedar.Request) verdict {
+	allowed, diagnostic := cedar.Authorize(policies, entities, request)
+	if len(diagnostic.Errors) > 0 {
+		return verdict{failed: true}
 	}
-	return &rest, true
+	if allowed != cedar.Allow {
+		return verdict{}
+	}
+	v := verdict{allowed: true}
+	for _, reason := range diagnostic.Reasons {
+		v.reasons = append(v.reasons, string(reason.PolicyID))
+	}
+	slices.Sort(v.reasons)
+	v.reasons = slices.Clip(v.reasons)
+	return v
 }
 
-// conjuncts is what a condition demands, in the order in which it is evaluated.
-func conjuncts(n ast.IsNode) []ast.IsNode {
-	if and, ok := n.(ast.NodeTypeAnd); ok {
-		return append(conjuncts(and.Left), conjuncts(and.Right)...)
+// terms puts a statement into the terms of policies/schema.cedarschema, where who asks
+// is always "principal", and what for "resource".
+func (s statement) terms() (cedar.EntityMap, cedar.Request) {
+	principal := cedar.Entity{UID: cedar.NewEntityUID(s.principal, "principal")}
+	resource := cedar.Entity{UID: cedar.NewEntityUID(s.resource, "resource")}
+	organisation := cedar.NewEntityUID("Organisation", "organisation")
+	if s.principal == "Staff" {
+		principal.Attributes = cedar.NewRecord(cedar.RecordMap{"roles": chosen(Roles, s.roles)})
 	}
-	return []ast.IsNode{n}
-}
-
-// answers is whether a condition holds for all questions of a shape, where that is
-// known: it is of the context alone, and needs no more of it than a shape says.
-func (s shape) answers(condition ast.IsNode) (holds, known bool) {
-	known = true
-	ast.Inspect(ast.NewNode(condition), func(n ast.IsNode) bool {
-		if v, ok := n.(ast.NodeTypeVariable); ok && v.Name != "context" {
-			known = false
+	if s.to == "organisation" {
+		principal.Parents = cedar.NewEntityUIDSet(organisation)
+	}
+	switch s.resource {
+	case "Account":
+		owner := cedar.NewEntityUID("User", "owner")
+		if s.own {
+			owner = principal.UID
 		}
-		return known
-	})
-	if !known {
-		return false, false
+		state := cedar.String("")
+		if s.active {
+			state = cedar.String(Active)
+		}
+		resource.Parents = cedar.NewEntityUIDSet(owner)
+		resource.Attributes = cedar.NewRecord(cedar.RecordMap{"state": state, "consents": chosen(consent.Purposes, s.consents)})
+	case "Vacancy":
+		resource.Attributes = cedar.NewRecord(cedar.RecordMap{"seeker": cedar.NewEntityUID("Newcomer", "principal")})
 	}
-	value, err := eval.Eval(condition, eval.Env{Entities: cedar.EntityMap{}, Context: s.context()})
-	answer, ok := value.(cedar.Boolean)
-	return bool(answer), err == nil && ok
-}
-
-// context is what a shape says of the context: what there is, without what is in it,
-// so that whatever looks into it fails.
-func (s shape) context() cedar.Record {
 	app := cedar.RecordMap{"kind": cedar.String(s.app)}
-	if s.permit {
-		app["permit"] = cedar.NewRecord(nil)
+	if s.permit.there {
+		app["permit"] = cedar.NewRecord(s.permit.terms())
 	}
-	all := cedar.RecordMap{"app": cedar.NewRecord(app)}
-	if s.grant != "" {
-		all["grant"] = cedar.NewRecord(cedar.RecordMap{s.grant: cedar.EntityUID{}})
+	context := cedar.RecordMap{"app": cedar.NewRecord(app)}
+	if s.grant.there {
+		grant := s.grant.terms()
+		grant[cedar.String(s.to)] = map[string]cedar.EntityUID{"person": principal.UID, "organisation": organisation}[s.to]
+		context["grant"] = cedar.NewRecord(grant)
 	}
-	return cedar.NewRecord(all)
+	return cedar.EntityMap{principal.UID: principal, resource.UID: resource}, cedar.Request{
+		Principal: principal.UID,
+		Action:    cedar.NewEntityUID("Action", cedar.String(s.action)),
+		Resource:  resource.UID,
+		Context:   cedar.NewRecord(context),
+	}
 }
 
-// list is policies in the order of their ids.
-type list []named
-
-type named struct {
-	id     cedar.PolicyID
-	policy *cedar.Policy
+func (o offer) terms() cedar.RecordMap {
+	return cedar.RecordMap{
+		"covers": cedar.Boolean(o.covers),
+		"read":   cedar.Boolean(o.read),
+		"write":  cedar.Boolean(o.write),
+		"use":    cedar.String(o.use),
+		"begun":  cedar.Boolean(o.begun),
+		"over":   cedar.Boolean(o.over),
+	}
 }
 
-func (l list) All() iter.Seq2[cedar.PolicyID, *cedar.Policy] {
-	return func(yield func(cedar.PolicyID, *cedar.Policy) bool) {
-		for _, n := range l {
-			if !yield(n.id, n.policy) {
-				return
-			}
+// chosen is those of all whose bits are set.
+func chosen[S ~string](all []S, bits uint) cedar.Set {
+	var values []cedar.Value
+	for i, s := range all {
+		if bits&(1<<i) != 0 {
+			values = append(values, cedar.String(s))
 		}
 	}
-}
-
-// byAction sorts policies by the actions that their heads name. Each names only
-// that one then, which Cedar compares at less cost than it looks it up in a set.
-func byAction(all *cedar.PolicySet) map[Action]list {
-	sets := map[Action]list{}
-	for _, id := range slices.Sorted(maps.Keys(maps.Collect(all.All()))) {
-		policy := all.Get(id)
-		for _, action := range actionsOf(policy) {
-			narrowed := *(*ast.Policy)(policy.AST())
-			narrowed.Action = ast.ScopeTypeEq{Entity: cedar.NewEntityUID("Action", cedar.String(action))}
-			sets[action] = append(sets[action], named{id, cedar.NewPolicyFromAST((*publicast.Policy)(&narrowed))})
-		}
-	}
-	return sets
-}
-
-// actionsOf is the actions that a policy's head names; all where it names none.
-func actionsOf(policy *cedar.Policy) (named []Action) {
-	switch scope := (*ast.Policy)(policy.AST()).Action.(type) {
-	case ast.ScopeTypeEq:
-		return []Action{Action(scope.Entity.ID)}
-	case ast.ScopeTypeInSet:
-		for _, entity := range scope.Entities {
-			named = append(named, Action(entity.ID))
-		}
-		return named
-	}
-	return Actions
+	return cedar.NewSet(values...)
 }
 
 // load compiles the policies in the binary. Each has an @id, which audit
