@@ -23,11 +23,26 @@ def command(port: int) -> list[str]:
     ]  # fmt: skip
 
 
+def of_the_image() -> bool:
+    """compose.yaml: LocalStack's image has a DynamoDB Local, and a container around it."""
+    return os.environ["FITVAULT_DYNAMODB"] == "image"
+
+
+def endpoint() -> dict[str, str]:
+    """Where functions find DynamoDB Local: LocalStack would only pass on what they ask, at five times the cost.
+
+    The image's keeps tables by account, which LocalStack tells it.
+    """
+    if of_the_image():
+        return {}
+    from localstack.services.dynamodb.server import DynamodbServer
+
+    return {"AWS_ENDPOINT_URL_DYNAMODB": DynamodbServer.get().url}
+
+
 @hooks.on_infra_start(name="fitvault-dynamodb")
 def install() -> None:
-    if (
-        os.environ["FITVAULT_DYNAMODB"] == "image"
-    ):  # compose.yaml: LocalStack's image has one, and a container around it
+    if of_the_image():
         report("dynamodb")
         return
 

@@ -12,6 +12,7 @@ from localstack.services.lambda_.invocation.lambda_models import FunctionVersion
 from localstack.services.lambda_.invocation.plugins import RuntimeExecutorPlugin
 from localstack.services.lambda_.invocation.runtime_executor import RuntimeExecutor
 
+from fitvault_local import dynamodb
 from fitvault_local.report import report
 from fitvault_local.runtime_api import Environment, Event
 
@@ -30,6 +31,7 @@ class ProcessExecutor(RuntimeExecutor):
             "LANG": "en_US.UTF-8",
             "HOME": tempfile.gettempdir(),
             "TMPDIR": tempfile.gettempdir(),
+            **dynamodb.endpoint(),
             **{name: str(value) for name, value in env_vars.items()},
             # The user pools are elsewhere.
             "AWS_ENDPOINT_URL_COGNITO_IDENTITY_PROVIDER": os.environ["COGNITO_ENDPOINT"],

@@ -129,6 +129,20 @@ def mock_answers() -> None:
     IntegrationResponseHandler.convert_body = staticmethod(convert_body)
 
 
+def plain_answers() -> None:
+    """A template without Velocity in it (our pages in base64) is searched for it all the same, in quadratic time."""
+    from localstack.utils.aws.templating import VtlTemplate
+
+    render = VtlTemplate.render_vtl
+
+    def render_vtl(self: Any, template: str, variables: Any, as_json: bool = False) -> Any:
+        if as_json or not template or "#" in template or "$" in template:
+            return render(self, template, variables, as_json)
+        return template
+
+    VtlTemplate.render_vtl = render_vtl
+
+
 def api_keys() -> None:
     """A deleted API key keeps its place in usage plans, and the next request with it is answered with 500."""
     from moto.apigateway.models import APIGatewayBackend
@@ -143,9 +157,21 @@ def api_keys() -> None:
     APIGatewayBackend.delete_api_key = delete_api_key
 
 
+def serving() -> None:
+    """A fifth of what LocalStack spends on a request is parsing its Content-Type, and a log that nobody reads."""
+    from functools import lru_cache
+
+    from twisted.web import http
+
+    http._parseContentType = lru_cache(maxsize=256)(http._parseContentType)
+    http.HTTPFactory.log = lambda *_: None
+
+
 @hooks.on_infra_start(name="fitvault-repairs")
 def install() -> None:
+    serving()
     mock_answers()
+    plain_answers()
     object_store()
     log_groups()
     rest_api_updates()
