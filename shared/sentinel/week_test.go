@@ -213,10 +213,10 @@ func TestAWeekOfAThousandOwners(t *testing.T) {
 	t.Logf("%d events of %d owners", total, owners)
 }
 
-// signIns is what user pools tell of a day, to whom asks for more than is told (the
-// subscription leaves out who is let in at once): once in a month somebody signs in anew,
-// and of those many mistype, up to seven times, or forget the password; in the morning of
-// the first day a network outage has everybody of each tenth address sign in anew.
+// signIns is what the subscription passes on of a day at the user pools, which leaves out
+// who is let in at once: once in a month somebody signs in anew, and of those many mistype,
+// up to seven times, or forget the password; on the morning of the first day everybody of
+// each tenth address signs in anew within half an hour, as after an outage.
 func signIns(all []owner, midnight time.Time) (events []sentinel.Event) {
 	rng := mathrand.New(mathrand.NewPCG(33, uint64(midnight.Unix()))) //nolint:gosec // for a test
 	for i, o := range all {
