@@ -14,8 +14,8 @@ import (
 	"fitvault/shared/reading"
 )
 
-// BenchmarkDecide: one decision, of the owner, of a caregiver and of an app that the
-// owner has authorised, against encoding/json of the owner's document, which whoever
+// BenchmarkDecide: one decision, of the owner, of a caregiver (also by an app that the
+// owner has authorised, and with as many grants as there may be) and of that app, against encoding/json of the owner's document, which whoever
 // decides by a document does first.
 func BenchmarkDecide(b *testing.B) {
 	id := func(n string) access.UserID {
@@ -36,6 +36,10 @@ func BenchmarkDecide(b *testing.B) {
 		Consents: map[access.Purpose]access.Consent{access.Collection: yes, access.Sharing: yes},
 		Grants:   map[string]access.Grant{"a": {To: ben.String(), Permit: permit}, "b": {To: "organisation#clinic", Permit: permit}},
 		Apps:     map[string]access.Permit{"third": permit},
+	}
+	many := map[string]access.Grant{}
+	for i := range access.MaxGrants {
+		many[fmt.Sprint(i)] = access.Grant{To: ben.String(), Permit: permit}
 	}
 	document := fmt.Appendf(nil, `{"User":%q,"State":"active","DataKey":"k","Pseudonym":"a","Consents":{"collection":%[2]s,"sharing":%[2]s},
 		"Grants":{"a":{"To":%[3]q,"Permit":%[4]s},"b":{"To":"organisation#clinic","Permit":%[4]s}},"Apps":{"third":%[4]s}}`,
@@ -58,11 +62,17 @@ func BenchmarkDecide(b *testing.B) {
 	}
 	require.NoError(b, json.Unmarshal(document, &plain{}))
 	for name, q := range map[string]access.Question{
-		"owner":     {Principal: access.Principal{User: ada}, App: access.OwnApp},
-		"caregiver": {Principal: access.Principal{User: ben}, App: access.OwnApp},
-		"app":       {Principal: access.Principal{User: ada, Client: "third"}, App: access.ThirdPartyApp},
+		"owner":               {Principal: access.Principal{User: ada}, App: access.OwnApp},
+		"caregiver":           {Principal: access.Principal{User: ben}, App: access.OwnApp},
+		"app":                 {Principal: access.Principal{User: ada, Client: "third"}, App: access.ThirdPartyApp},
+		"caregiver by an app": {Principal: access.Principal{User: ben, Client: "third"}, App: access.ThirdPartyApp},
+		"20 grants":           {Principal: access.Principal{User: ben}, App: access.OwnApp, Owner: access.Owner{Grants: many}},
 	} {
+		grants := q.Owner.Grants
 		q.Action, q.Owner, q.Now = access.ReadingsRead, account, now
+		if grants != nil {
+			q.Owner.Grants = grants
+		}
 		require.True(b, access.Decide(q).Allowed)
 		b.Run(name, func(b *testing.B) {
 			bench.CompareCPU(b, func() { access.Decide(q) }, func() { _ = json.Unmarshal(document, &plain{}) })

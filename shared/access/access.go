@@ -131,7 +131,7 @@ func Decide(q Question) Decision {
 	return decide(judge, q)
 }
 
-func decide(judge func(statement) verdict, q Question) Decision {
+func decide(judge func(statement) Decision, q Question) Decision {
 	d := q.ask(judge)
 	owner := q.Owner
 	switch {
@@ -170,77 +170,92 @@ type candidate struct {
 	types     []reading.Type
 }
 
-// ask puts every candidate: what any of them permits is permitted.
-func (q Question) ask(judge func(statement) verdict) Decision {
-	var all Decision
-	for _, c := range q.candidates() {
-		v := judge(c.statement)
-		d := Decision{Allowed: v.allowed, Error: v.failed, Reasons: v.reasons}
-		if d.Allowed && c.bounded {
-			d.Bounded, d.Types = true, c.types
+// ask puts every candidate: what any of them permits is permitted. If a policy fails on
+// one, all is denied.
+func (q Question) ask(judge func(statement) Decision) (all Decision) {
+	q.candidates(func(c candidate) {
+		d := judge(c.statement)
+		all.Error = all.Error || d.Error
+		if !d.Allowed {
+			return
 		}
-		all = all.or(d)
+		all.Allowed, all.Bounded = true, c.bounded
+		for _, t := range c.types {
+			if !slices.Contains(all.Types, t) {
+				all.Types = append(all.Types, t)
+			}
+		}
+		for _, id := range d.Reasons {
+			if !slices.Contains(all.Reasons, id) {
+				all.Reasons = append(all.Reasons, id)
+			}
+		}
+	})
+	if all.Error {
+		return Decision{Error: true}
 	}
+	slices.Sort(all.Reasons)
 	return all
 }
 
-// candidates is one question where no permit counts, and else one for each permit
+// candidates puts one question where no permit counts, and else one for each permit
 // that the principal may have: the owner's for the app, or his grants.
-func (q Question) candidates() (all []candidate) {
+func (q Question) candidates(put func(candidate)) {
 	theApp, authorised := q.Owner.Apps[q.Principal.Client]
 	bounded := q.App != OwnApp
-	authorised = authorised && bounded
-	about := q.statement()
-	add := func(bounded bool, types []reading.Type, grant *Grant, to string) {
-		st := about
+	authorised = authorised && bounded && onData[q.Action]
+	base := q.statement()
+	of := func(types []reading.Type) candidate {
+		c := candidate{base, true, types}
 		if authorised {
-			st.permit = theApp.offer(types, q.Now)
+			c.statement.permit = theApp.offer(types, q.Now)
 		}
-		if grant != nil {
-			st.grant, st.to = grant.offer(types, q.Now), to
-		}
-		all = append(all, candidate{st, bounded, types})
+		return c
 	}
 	switch {
 	case !onData[q.Action], q.Principal.Staff, !bounded && q.Owner.User == q.Principal.User:
-		add(false, nil, nil, "")
+		put(candidate{statement: base})
+		return
 	case q.Principal.System, q.Owner.User == q.Principal.User:
 		// A permit for something else is none.
 		if types := q.asked(theApp.Types); len(types) > 0 || !authorised {
-			add(true, types, nil, "")
+			put(of(types))
 		}
-	default:
-		for _, id := range slices.Sorted(maps.Keys(q.Owner.Grants)) {
-			grant := q.Owner.Grants[id]
-			to := grant.heldBy(q.Principal)
-			if to == "" {
-				continue
-			}
-			types := q.asked(grant.Types)
-			if bounded {
-				types = slices.DeleteFunc(types, func(t reading.Type) bool { return !slices.Contains(theApp.Types, t) })
-			}
-			if len(types) > 0 {
-				add(true, types, &grant, to)
-			}
-		}
-		if len(all) == 0 {
-			add(true, nil, nil, "") // no grant of his: that this opens nothing is the policies' to say, too
-		}
+		return
 	}
-	return all
+	has := false
+	for _, id := range slices.Sorted(maps.Keys(q.Owner.Grants)) {
+		grant := q.Owner.Grants[id]
+		held, member := grant.heldBy(q.Principal)
+		if !held {
+			continue
+		}
+		types := q.asked(grant.Types)
+		if bounded {
+			types = slices.DeleteFunc(types, func(t reading.Type) bool { return !slices.Contains(theApp.Types, t) })
+		}
+		if len(types) == 0 {
+			continue
+		}
+		has = true
+		c := of(types)
+		c.statement.grant, c.statement.member = grant.offer(types, q.Now), member
+		put(c)
+	}
+	if !has {
+		put(of(nil)) // that no grant opens nothing is the policies' to say, too
+	}
 }
 
-// heldBy is as whom a principal has a grant, in the terms of the schema's Grant:
-// "person", or "organisation" as a member of one; "" if he has it not.
-func (g Grant) heldBy(p Principal) string {
-	switch name, organisation := strings.CutPrefix(g.To, OrganisationPrefix); {
-	case organisation && slices.Contains(p.Organisations, name):
-		return "organisation"
-	case !organisation && g.To != "" && g.To == p.User.String():
-		return "person"
+// heldBy reports whether a person has a grant, himself or as a member of an organisation.
+func (g Grant) heldBy(p Principal) (held, member bool) {
+	if p.User.IsZero() {
+		return false, false
 	}
-	return ""
+	if name, is := strings.CutPrefix(g.To, OrganisationPrefix); is {
+		return slices.Contains(p.Organisations, name), true
+	}
+	return g.To == p.User.String(), false
 }
 
 // asked is those of a permit's types that the action is about, a copy.
@@ -252,25 +267,4 @@ func (q Question) asked(types []reading.Type) []reading.Type {
 		}
 		return (t == Recording) != recordings
 	})
-}
-
-// or is what either of two decisions permits. One that failed denies all.
-func (d Decision) or(o Decision) Decision {
-	switch {
-	case d.Error || o.Error:
-		return Decision{Error: true}
-	case !o.Allowed:
-		return d
-	case !d.Allowed:
-		return o
-	}
-	for _, t := range o.Types {
-		if !slices.Contains(d.Types, t) {
-			d.Types = append(d.Types, t)
-		}
-	}
-	d.Reasons = slices.Concat(d.Reasons, o.Reasons) // a verdict's own stay as they are
-	slices.Sort(d.Reasons)
-	d.Reasons = slices.Compact(d.Reasons)
-	return d
 }

@@ -17,6 +17,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"pgregory.net/rapid"
 
+	"fitvault/shared/consent"
 	"fitvault/shared/fault"
 	"fitvault/shared/reading"
 )
@@ -223,13 +224,13 @@ func unneeded(q Question, attribute string) bool {
 func TestRemovedAttributesDeny(t *testing.T) {
 	removed := 0
 	for _, q := range permitted(t) {
-		for _, c := range q.candidates() {
+		for _, c := range candidates(q) {
 			entities, request := c.statement.terms()
-			require.True(t, answer(policies, entities, request).allowed)
+			require.True(t, answer(policies, entities, request).Allowed)
 			check := func(attribute string, entities cedar.EntityMap, request cedar.Request) {
 				removed++
 				name := fmt.Sprint(q.App, " ", q.Action, " without ", attribute)
-				require.Equal(t, unneeded(q, attribute), answer(policies, entities, request).allowed, name)
+				require.Equal(t, unneeded(q, attribute), answer(policies, entities, request).Allowed, name)
 			}
 			poorer, names := without(request.Context)
 			for i := range poorer {
@@ -251,22 +252,27 @@ func TestRemovedAttributesDeny(t *testing.T) {
 			if !q.Principal.Staff {
 				gone := maps.Clone(entities)
 				delete(gone, request.Resource)
-				require.False(t, answer(policies, gone, request).allowed)
+				require.False(t, answer(policies, gone, request).Allowed)
 			}
 			if len(q.Principal.Organisations) > 0 || q.Principal.Staff {
 				gone := maps.Clone(entities)
 				delete(gone, request.Principal)
-				require.False(t, answer(policies, gone, request).allowed)
+				require.False(t, answer(policies, gone, request).Allowed)
 			}
-			require.False(t, answer(policies, entities, cedar.Request{Principal: request.Principal, Action: request.Action, Resource: request.Resource}).allowed)
+			require.False(t, answer(policies, entities, cedar.Request{Principal: request.Principal, Action: request.Action, Resource: request.Resource}).Allowed)
 		}
 	}
 	require.Greater(t, removed, 300)
 }
 
+func candidates(q Question) (all []candidate) {
+	q.candidates(func(c candidate) { all = append(all, c) })
+	return all
+}
+
 // by is what decides by a set of policies.
-func by(policies *cedar.PolicySet) func(statement) verdict {
-	return func(s statement) verdict { return s.judged(policies) }
+func by(policies *cedar.PolicySet) func(statement) Decision {
+	return func(s statement) Decision { return s.judged(policies) }
 }
 
 func policySet(t *testing.T, text string) *cedar.PolicySet {
@@ -359,57 +365,168 @@ func named(o Owner) (all []reading.Type) {
 }
 
 // TestDecisionsAreTheModels: whatever is asked, the decision is what the rules come to
-// when they are written for names, types and times. Asked twice, it is the same.
+// when they are written for names, types and times. Asked twice, it is the same. Most
+// questions are those that get a yes, with a part or two spoiled: of what is drawn at
+// random hardly one would get as far as a permit.
 func TestDecisionsAreTheModels(t *testing.T) {
 	questions := permitted(t)
+	yes := map[string]int{}
 	rapid.Check(t, func(t *rapid.T) {
-		q := rapid.SampledFrom(questions).Draw(t, "question")
-		other := rapid.SampledFrom(questions).Draw(t, "other")
-		if rapid.Bool().Draw(t, "another action") {
-			q.Action = rapid.SampledFrom(append(Actions, "", "readings")).Draw(t, "action")
-		}
-		if rapid.Bool().Draw(t, "another kind") {
-			q.App = rapid.SampledFrom([]AppKind{OwnApp, ThirdPartyApp, SystemApp, StaffApp, "", "Own"}).Draw(t, "kind")
-		}
-		if rapid.Bool().Draw(t, "another principal") {
-			q.Principal = other.Principal
-		}
-		if rapid.Bool().Draw(t, "another client") {
-			q.Principal.Client = other.Principal.Client
-		}
-		q.Owner = sharing(t)
-		if rapid.Bool().Draw(t, "another owner") {
-			q.Owner = other.Owner
-		}
-		q.Owner.State = rapid.SampledFrom([]State{Active, Active, "", "closing"}).Draw(t, "state")
-		q.Owner.Consents = maps.Clone(q.Owner.Consents)
-		for _, p := range []Purpose{Collection, Sharing, Research} {
-			if rapid.IntRange(0, 3).Draw(t, "without") == 0 {
-				delete(q.Owner.Consents, p)
+		spoiled := func(what string) bool { return rapid.IntRange(0, 11).Draw(t, what) == 0 }
+		for range 50 {
+			q := rapid.SampledFrom(questions).Draw(t, "question")
+			other := rapid.SampledFrom(questions).Draw(t, "other")
+			if spoiled("action") {
+				q.Action = rapid.SampledFrom(append(Actions, "", "readings")).Draw(t, "other action")
+			}
+			if spoiled("kind") {
+				q.App = rapid.SampledFrom([]AppKind{OwnApp, ThirdPartyApp, SystemApp, StaffApp, "", "Own"}).Draw(t, "other kind")
+			}
+			if spoiled("principal") {
+				q.Principal = other.Principal
+			}
+			if spoiled("client") {
+				q.Principal.Client = other.Principal.Client
+			}
+			if spoiled("owner") {
+				q.Owner = other.Owner
+			}
+			if q.Principal.Staff && rapid.Bool().Draw(t, "other roles") {
+				q.Principal.Roles = rapid.SliceOfN(rapid.SampledFrom(append(Roles, "root")), 0, 3).Draw(t, "roles")
+			}
+			if !q.Owner.User.IsZero() {
+				fresh := sharing(t)
+				q.Owner.Consents, q.Owner.Grants, q.Owner.Apps = fresh.Consents, fresh.Grants, fresh.Apps
+			}
+			if spoiled("state") {
+				q.Owner.State = rapid.SampledFrom([]State{"", "closing"}).Draw(t, "other state")
+			}
+			for p := range q.Owner.Consents {
+				if spoiled("consent") {
+					delete(q.Owner.Consents, p)
+				}
+			}
+			change := func(p Permit) Permit {
+				if spoiled("access") {
+					p.Read, p.Write = rapid.Bool().Draw(t, "read"), rapid.Bool().Draw(t, "write")
+				}
+				p.Use = rapid.SampledFrom(Uses).Draw(t, "use")
+				if spoiled("use") {
+					p.Use = "marketing"
+				}
+				p.From = today.Add(time.Duration(rapid.IntRange(-1, 0).Draw(t, "from")) * time.Second)
+				p.Until = today.Add(time.Second)
+				if spoiled("time") {
+					p.From, p.Until = p.From.Add(time.Second), p.Until.Add(time.Second)
+				}
+				if spoiled("past") {
+					p.Until = today
+				}
+				if spoiled("types") {
+					p.Types = rapid.SampledFrom([][]reading.Type{{heartRate}, {Recording}, {sleep, steps}, {heartRate, Recording}}).Draw(t, "other types")
+				}
+				return p
+			}
+			for id, g := range q.Owner.Grants {
+				g.Permit = change(g.Permit)
+				if spoiled("to") {
+					g.To = rapid.SampledFrom([]string{"", "clinic", "organisation", OrganisationPrefix, OrganisationPrefix + user(t, 2).String()}).Draw(t, "other to")
+				}
+				q.Owner.Grants[id] = g
+			}
+			for id, p := range q.Owner.Apps {
+				q.Owner.Apps[id] = change(p)
+			}
+			allowed, types := model(q)
+			for range 2 {
+				d := Decide(q)
+				require.Equal(t, allowed, d.Allowed)
+				require.ElementsMatch(t, types, d.Types)
+				require.Equal(t, len(types) > 0, d.Bounded)
+				for _, id := range d.Reasons {
+					yes[id]++
+				}
 			}
 		}
-		change := func(p Permit) Permit {
-			p.Read, p.Write = rapid.Bool().Draw(t, "read"), rapid.Bool().Draw(t, "write")
-			p.Use = rapid.SampledFrom(append(Uses, Care, "marketing")).Draw(t, "use")
-			p.From = today.Add(time.Duration(rapid.IntRange(-2, 1).Draw(t, "from")) * time.Second)
-			p.Until = today.Add(time.Duration(rapid.IntRange(0, 2).Draw(t, "until")) * time.Second)
-			p.Types = rapid.SampledFrom([][]reading.Type{{heartRate}, {heartRate, Recording}, {sleep, steps}, p.Types}).Draw(t, "types")
-			return p
-		}
-		for id, g := range q.Owner.Grants {
-			g.Permit = change(g.Permit)
-			q.Owner.Grants[id] = g
-		}
-		for id, p := range q.Owner.Apps {
-			q.Owner.Apps[id] = change(p)
-		}
-		allowed, types := model(q)
-		for range 2 {
-			d := Decide(q)
-			require.Equal(t, allowed, d.Allowed)
-			require.ElementsMatch(t, types, d.Types)
-		}
 	})
+	for id := range load().All() {
+		require.NotZero(t, yes[string(id)], "%s was never met", id)
+	}
+}
+
+// TestEachPartOfAStatementIsNeeded: of each statement that gets a yes, for each use,
+// each part is another one in turn, and what was allowed by it is denied.
+func TestEachPartOfAStatementIsNeeded(t *testing.T) {
+	tried := 0
+	for _, q := range permitted(t) {
+		for _, c := range candidates(q) {
+			for _, use := range Uses {
+				s := c.statement
+				offers := map[string]func(*statement) *offer{}
+				if s.permit.made {
+					s.permit.use, offers["permit"] = use, func(s *statement) *offer { return &s.permit }
+				}
+				if s.grant.made {
+					s.grant.use, offers["grant"] = use, func(s *statement) *offer { return &s.grant }
+				}
+				require.True(t, judge(s).Allowed)
+				writing := slices.Contains(writes, s.action)
+				denied := func(what string, change func(s *statement)) {
+					tried++
+					spoiled := s
+					change(&spoiled)
+					require.False(t, judge(spoiled).Allowed, "%s %s %s: %s", q.App, q.Action, use, what)
+				}
+				for of, offered := range offers {
+					denied(of+" covers", func(s *statement) { offered(s).covers = false })
+					denied(of+" is current", func(s *statement) { offered(s).current = false })
+					denied(of+" has a use", func(s *statement) { offered(s).use = "marketing" })
+					denied(of+" is made", func(s *statement) { *offered(s) = offer{} })
+					if writing {
+						denied(of+" writes", func(s *statement) { offered(s).write = false })
+					} else {
+						denied(of+" reads", func(s *statement) { offered(s).read = false })
+					}
+				}
+				for _, kind := range []AppKind{OwnApp, ThirdPartyApp, SystemApp, StaffApp, ""} {
+					if kind != s.app && (s.app != ThirdPartyApp || kind != OwnApp) { // ours may do what others may
+						denied("app", func(s *statement) { s.app = kind })
+					}
+				}
+				if s.principal == "Staff" {
+					denied("role", func(s *statement) { s.roles ^= 1<<len(Roles) - 1 })
+				}
+				if s.resource != "Account" {
+					continue
+				}
+				shared := len(offers) > 0
+				denied("active", func(s *statement) { s.active = false })
+				if s.own {
+					denied("own", func(s *statement) { s.own = false })
+				}
+				for i, purpose := range consent.Purposes {
+					if purpose == Collection && writing || purpose == Sharing && (shared || s.action == SharingGive) || purpose == Research && shared && use == Study {
+						denied("consent", func(s *statement) { s.consents &^= 1 << i })
+					}
+				}
+			}
+		}
+	}
+	require.Greater(t, tried, 1000)
+}
+
+// TestVerdictsAreKept: each statement is judged once, until there are too many.
+func TestVerdictsAreKept(t *testing.T) {
+	v := verdicts{most: 2, of: map[statement]Decision{}}
+	first := candidates(ask(Principal{User: user(t, 1)}, ReadingsRead, sharing(t)))[0].statement
+	require.True(t, v.judge(first, policies).Allowed)
+	require.True(t, v.judge(first, cedar.NewPolicySet()).Allowed, "it was judged already")
+	for _, action := range []Action{ConsentsRead, SettingsRead, "no action", ConsentsRead} {
+		s := first
+		s.action = action
+		require.Equal(t, action != "no action", v.judge(s, policies).Allowed)
+		require.LessOrEqual(t, len(v.of), 2)
+	}
 }
 
 func TestReasonsAreSorted(t *testing.T) {
@@ -449,7 +566,7 @@ func TestSchema(t *testing.T) {
 		}
 	}
 	for _, q := range questions {
-		for _, c := range q.candidates() {
+		for _, c := range candidates(q) {
 			entities, request := c.statement.terms()
 			require.NoError(t, v.Entities(entities))
 			require.NoError(t, v.Request(request))

@@ -50,7 +50,7 @@ func permitted(t require.TestingT) (all []Question) {
 	add(ada, OwnApp, "own", sharing(t), data...)
 	add(ada, OwnApp, "own", sharing(t), consents...)
 	add(ada, OwnApp, "own", sharing(t), manages...)
-	add(ada, OwnApp, "own", sharing(t), SharingGive)
+	add(ada, OwnApp, "own", sharing(t), SharingGive, AccessLogRead)
 	add(ada, ThirdPartyApp, "third", sharing(t), data...)
 	add(Principal{System: true}, SystemApp, "system", sharing(t), data...)
 	add(ben, OwnApp, "own", sharing(t), data...)
@@ -63,6 +63,8 @@ func permitted(t require.TestingT) (all []Question) {
 	add(staff, StaffApp, "staff", Owner{}, AppsManage, RolesManage)
 	staff.Roles = []Role{Maker}
 	add(staff, StaffApp, "staff", Owner{}, DevicesRegister)
+	staff.Roles = []Role{Auditor}
+	add(staff, StaffApp, "staff", Owner{}, AuditRead, AuditResolve)
 	return all
 }
 

@@ -4,7 +4,6 @@ import (
 	"embed"
 	"slices"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/cedar-policy/cedar-go"
@@ -29,20 +28,21 @@ type statement struct {
 	active    bool             // so is the Account
 	consents  uint             // of its owner: bits, in the order of consent.Purposes
 	permit    offer            // the owner's to the app
-	grant     offer            // the one that is asked about
-	to        string           // as whom the principal has that: "person" or "organisation"
+	grant     offer            // the one that is asked about, which the principal has
+	member    bool             // that he has as a member of an organisation
 }
 
-// offer is what policies are told of a permit.
+// offer is what policies are told of a permit. That it covers what is asked for is seen to
+// by candidates already; policies demand it too.
 type offer struct {
-	there, covers, read, write bool
-	use                        Use
-	begun, over                bool
+	made, covers, read, write, current bool
+	use                                Use
 }
 
 func (p Permit) offer(asked []reading.Type, now time.Time) offer {
 	covers := !slices.ContainsFunc(asked, func(t reading.Type) bool { return !slices.Contains(p.Types, t) })
-	return offer{true, covers, p.Read, p.Write, p.Use, !now.Before(p.From), !now.Before(p.Until)}
+	current := p.From.Unix() <= now.Unix() && now.Unix() < p.Until.Unix()
+	return offer{made: true, covers: covers, read: p.Read, write: p.Write, current: current, use: p.Use}
 }
 
 // statement is what is to be said of a question, but for permits.
@@ -82,55 +82,56 @@ func (q Question) statement() statement {
 	return s
 }
 
-// verdict is what the policies say.
-type verdict struct {
-	allowed, failed bool
-	reasons         []string // sorted; not to be written to
-}
-
-// maxVerdicts bounds memory. A service meets a few hundred statements; what is beyond is
-// judged at each question.
-const maxVerdicts = 4096
-
 var (
 	policies = load()
-	verdicts sync.Map // by statement
-	counted  atomic.Int64
+	kept     = verdicts{most: 4096, of: map[statement]Decision{}}
 )
 
-func judge(s statement) verdict {
-	if v, ok := verdicts.Load(s); ok {
-		return v.(verdict)
-	}
-	v := s.judged(policies)
-	if counted.Add(1) <= maxVerdicts {
-		verdicts.Store(s, v)
-	}
-	return v
+func judge(s statement) Decision { return kept.judge(s, policies) }
+
+// verdicts is what the policies say of statements that were met. A service meets a few
+// hundred. Permits can be combined to more, so it begins anew when it is full.
+type verdicts struct {
+	mu   sync.Mutex
+	most int
+	of   map[statement]Decision
 }
 
-func (s statement) judged(policies *cedar.PolicySet) verdict {
+func (v *verdicts) judge(s statement, policies *cedar.PolicySet) Decision {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	d, ok := v.of[s]
+	if !ok {
+		if len(v.of) == v.most {
+			clear(v.of)
+		}
+		d = s.judged(policies)
+		v.of[s] = d
+	}
+	return d
+}
+
+// judged is what policies say of a statement, as Allowed, Error and Reasons.
+func (s statement) judged(policies *cedar.PolicySet) Decision {
 	entities, request := s.terms()
 	return answer(policies, entities, request)
 }
 
 // answer evaluates the policies. Cedar goes on past a policy that fails; here one
 // failure denies, because what it would have said is not known.
-func answer(policies *cedar.PolicySet, entities cedar.EntityMap, request cedar.Request) verdict {
+func answer(policies *cedar.PolicySet, entities cedar.EntityMap, request cedar.Request) Decision {
 	allowed, diagnostic := cedar.Authorize(policies, entities, request)
 	if len(diagnostic.Errors) > 0 {
-		return verdict{failed: true}
+		return Decision{Error: true}
 	}
 	if allowed != cedar.Allow {
-		return verdict{}
+		return Decision{}
 	}
-	v := verdict{allowed: true}
+	d := Decision{Allowed: true}
 	for _, reason := range diagnostic.Reasons {
-		v.reasons = append(v.reasons, string(reason.PolicyID))
+		d.Reasons = append(d.Reasons, string(reason.PolicyID))
 	}
-	slices.Sort(v.reasons)
-	v.reasons = slices.Clip(v.reasons)
-	return v
+	return d
 }
 
 // terms puts a statement into the terms of policies/schema.cedarschema, where who asks
@@ -142,7 +143,7 @@ func (s statement) terms() (cedar.EntityMap, cedar.Request) {
 	if s.principal == "Staff" {
 		principal.Attributes = cedar.NewRecord(cedar.RecordMap{"roles": chosen(Roles, s.roles)})
 	}
-	if s.to == "organisation" {
+	if s.member {
 		principal.Parents = cedar.NewEntityUIDSet(organisation)
 	}
 	switch s.resource {
@@ -161,13 +162,17 @@ func (s statement) terms() (cedar.EntityMap, cedar.Request) {
 		resource.Attributes = cedar.NewRecord(cedar.RecordMap{"seeker": cedar.NewEntityUID("Newcomer", "principal")})
 	}
 	app := cedar.RecordMap{"kind": cedar.String(s.app)}
-	if s.permit.there {
+	if s.permit.made {
 		app["permit"] = cedar.NewRecord(s.permit.terms())
 	}
 	context := cedar.RecordMap{"app": cedar.NewRecord(app)}
-	if s.grant.there {
+	if s.grant.made {
 		grant := s.grant.terms()
-		grant[cedar.String(s.to)] = map[string]cedar.EntityUID{"person": principal.UID, "organisation": organisation}[s.to]
+		if s.member {
+			grant["organisation"] = organisation
+		} else {
+			grant["person"] = principal.UID
+		}
 		context["grant"] = cedar.NewRecord(grant)
 	}
 	return cedar.EntityMap{principal.UID: principal, resource.UID: resource}, cedar.Request{
@@ -180,12 +185,11 @@ func (s statement) terms() (cedar.EntityMap, cedar.Request) {
 
 func (o offer) terms() cedar.RecordMap {
 	return cedar.RecordMap{
-		"covers": cedar.Boolean(o.covers),
-		"read":   cedar.Boolean(o.read),
-		"write":  cedar.Boolean(o.write),
-		"use":    cedar.String(o.use),
-		"begun":  cedar.Boolean(o.begun),
-		"over":   cedar.Boolean(o.over),
+		"covers":  cedar.Boolean(o.covers),
+		"read":    cedar.Boolean(o.read),
+		"write":   cedar.Boolean(o.write),
+		"use":     cedar.String(o.use),
+		"current": cedar.Boolean(o.current),
 	}
 }
 
