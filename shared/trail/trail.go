@@ -20,7 +20,7 @@ const (
 	// an account may make two a second in a region (CloudTrail API Reference, LookupEvents),
 	// and people look too.
 	perPage = 50
-	pause   = 600 * time.Millisecond
+	pause   = 500 * time.Millisecond
 
 	// most is more than any record has ("CloudTrail record contents": 256 KB).
 	most = 256 << 10

@@ -37,8 +37,8 @@ const (
 	memory = 34 * 24 * time.Hour
 
 	// pages is how many pages of uses a run reads: two a second may be asked for, by all
-	// of the account together.
-	pages = 120
+	// of the account together, and a run has four minutes.
+	pages = 200
 
 	// again is the longest time that is looked at by hand.
 	again = 24 * time.Hour

@@ -254,7 +254,7 @@ func TestUsesWait(t *testing.T) {
 		require.Zero(t, r.Unseen*time.Duration(runs-1))
 		r = w.comparesUses(t)
 	}
-	require.EqualValues(t, 41, runs, "of as many slices of ten minutes as a run looks at")
+	require.EqualValues(t, 25, runs, "of as many slices of ten minutes as a run looks at")
 	require.Len(t, w.ofKeys(), 3)
 }
 
@@ -267,21 +267,21 @@ func TestManyUses(t *testing.T) {
 	w.comparesUses(t)
 	begin := w.clock().Add(-30 * time.Minute) // up to where was looked
 	fill := func(slice, uses int) {
-		for n := range uses {
+		for n := uses - 1; n >= 0; n-- { // the newest first, as the fake keeps them
 			u := w.used("role/enrol", "GenerateDataKeyPairWithoutPlaintext", adasKey)
 			u.Time = begin.Add(time.Duration(slice)*10*time.Minute + time.Duration(n)*9*time.Minute/time.Duration(uses)).Truncate(time.Second)
 			w.Use(u)
 		}
 	}
-	fill(0, 70*sequencetest.PerPage)
-	fill(1, 70*sequencetest.PerPage)
-	fill(2, 240*sequencetest.PerPage)
+	fill(2, 400*sequencetest.PerPage)
+	fill(1, 120*sequencetest.PerPage)
+	fill(0, 120*sequencetest.PerPage)
 	w.wait(30 * time.Minute)
 	w.run(t)
 	for _, want := range []sequence.Result{
-		{Uses: 70 * sequencetest.PerPage, UsesBehind: 20 * time.Minute},
-		{Uses: 70 * sequencetest.PerPage, UsesBehind: 10 * time.Minute},
-		{Uses: 120 * sequencetest.PerPage, Unseen: 270 * time.Second},
+		{Uses: 120 * sequencetest.PerPage, UsesBehind: 20 * time.Minute},
+		{Uses: 120 * sequencetest.PerPage, UsesBehind: 10 * time.Minute},
+		{Uses: 200 * sequencetest.PerPage, Unseen: 270 * time.Second},
 		{},
 	} {
 		r := w.comparesUses(t)
@@ -291,7 +291,7 @@ func TestManyUses(t *testing.T) {
 
 	r, err := w.withUsers().CompareUses(t.Context(), begin, begin.Add(30*time.Minute))
 	require.NoError(t, err)
-	require.EqualValues(t, 120*sequencetest.PerPage, r.Uses)
+	require.EqualValues(t, 200*sequencetest.PerPage, r.Uses)
 	require.Greater(t, r.Unseen, 12*time.Minute, "by hand too what was not read is told")
 }
 
