@@ -75,7 +75,7 @@ PRICES = {
 API_TIERS = [(333e6, 3.5e-6), (667e6, 2.8e-6), (19e9, 2.38e-6), (float("inf"), 1.51e-6)]
 LAMBDA_TIERS = [(6e9, 0.0000166667), (9e9, 0.000015), (float("inf"), 0.0000133334)]  # x86
 KEYS, ENDPOINTS, ZONES = 10, 2, 2  # KMS keys; KMS and SSM from the VPC (DynamoDB and S3 are free gateway endpoints)
-METRICS, ALARMS = 20, 32  # shared/metrics, `succeeded` of four functions and a task; metrics that alarms watch
+METRICS, ALARMS = 20, 33  # shared/metrics, `succeeded` of four functions and a task; metrics that alarms watch
 
 A = {name: value for name, (value, *_) in ASSUMED.items()}
 P = {name: value for name, (value, _) in PRICES.items()}

@@ -72,8 +72,7 @@ func (h handler) run(ctx context.Context, t task) error {
 			slog.Int64("unsure", r.Unsure), slog.Int64("uses_behind_seconds", int64(r.UsesBehind.Seconds())))
 	}
 	level, values := slog.LevelInfo, []metrics.Value{metrics.Succeeded.Of(1)}
-	// What nobody looked at, or will in time, is somebody's to look at: it may have been made so many on purpose.
-	alarm := r.Altered+r.Missing+r.Unlogged+r.UsedByOther+r.UsedUnlogged > 0 || r.Unseen > 0 || r.UsesBehind > behind
+	alarm := r.Altered+r.Missing+r.Unlogged+r.UsedByOther+r.UsedUnlogged > 0
 	switch {
 	case errors.Is(err, sequence.ErrMoved): // another was first, and says what came of it
 		err, values = nil, nil
@@ -86,8 +85,8 @@ func (h handler) run(ctx context.Context, t task) error {
 	case t.Task == "uses":
 		values = nil // the schedule's work is not done by it
 	}
-	if name == "reconciler" && err == nil {
-		values = append(values, metrics.UsesUnseen.Of(int64(r.Unseen.Seconds())))
+	if name == "reconciler" && err == nil { // it has an alarm of its own: where it rings for good, no other is lost beside it
+		values = append(values, metrics.UsesUnseen.Of(int64((r.Unseen + max(0, r.UsesBehind-behind)).Seconds())))
 	}
 	if alarm {
 		level, values = slog.LevelError, append(values, metrics.Alarms.Of(1))

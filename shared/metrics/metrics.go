@@ -50,7 +50,7 @@ var (
 	SetAside     = Metric{Name: "set_aside"}
 	FailuresKept = Metric{Name: "failures_kept"} // that a replay could not mend
 
-	UsesUnseen = Metric{Name: "uses_unseen_seconds", Unit: "Seconds"} // of time, whose uses of the owners' key nobody compared
+	UsesUnseen = Metric{Name: "uses_unseen_seconds", Unit: "Seconds"} // of time, whose uses of the owners' key nobody compared, or not in time
 
 	Succeeded = Metric{Name: "succeeded", OfFunction: true} // runs of what runs by schedule, or by hand
 )
