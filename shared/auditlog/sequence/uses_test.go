@@ -421,7 +421,7 @@ func TestUsesThatCannotBeCompared(t *testing.T) {
 		"its keeping": {func(s *sequence.Sequencer, w *world) { s.Compared = blind{world: w, keep: true} }, false},
 		"the uses":    {func(s *sequence.Sequencer, w *world) { s.Uses = blind{world: w, page: true} }, true},
 		"the keys":    {func(s *sequence.Sequencer, w *world) { s.Owners = blind{world: w, keys: true} }, true},
-		"the events":  {func(s *sequence.Sequencer, w *world) { s.Events = &lateEvents{world: w, left: 19} }, false},
+		"the events":  {func(s *sequence.Sequencer, w *world) { s.Events = &lateEvents{world: w, left: 20} }, false},
 		"the alarms":  {deaf, true},
 		"the head":    {func(s *sequence.Sequencer, w *world) { s.Heads = &moving{w, 5} }, true},
 	} {
