@@ -68,6 +68,7 @@ PRICES = {
     "metric": (0.30, "CloudWatch, a metric of our own and month"),
     "alarm": (0.10, "CloudWatch, a metric of an alarm and month"),
     "mau": (0.015, "Cognito Essentials, an active user above 10,000"),
+    "mau_plus": (0.020, "Cognito Plus, an active user, from the first (parameter PoolEvents; not counted)"),
     "endpoint_h": (0.01, "interface endpoint, an hour in one availability zone"),
     "endpoint_gb": (0.01, "interface endpoint, a GB"),
     "out_gb": (0.09, "data out, a GB (cheaper above 10 TB; not counted)"),

@@ -23,11 +23,13 @@ func loosePools(tpl contract.Template) (wrong []string) {
 		switch r.Type {
 		case "AWS::Cognito::UserPool":
 			staff = id == "StaffUserPool"
+			watched := map[bool]string{true: "WatchStaff", false: "WatchPeople"}[staff]
 			want := map[string]any{
-				"DeletionProtection": "ACTIVE", "UserPoolTier": "ESSENTIALS", "UsernameAttributes": []any{"email"}, "AutoVerifiedAttributes": []any{"email"},
+				"DeletionProtection": "ACTIVE", "UserPoolTier": []any{watched, "PLUS", "ESSENTIALS"}, "UsernameAttributes": []any{"email"}, "AutoVerifiedAttributes": []any{"email"},
 				"EnabledMfas": []any{"SOFTWARE_TOKEN_MFA"}, "MfaConfiguration": "OPTIONAL", "AdminCreateUserConfig": map[string]any{"AllowAdminCreateUserOnly": staff},
 				"UserAttributeUpdateSettings": map[string]any{"AttributesRequireVerificationBeforeUpdate": []any{"email"}},
 			}
+			want["UserPoolAddOns"] = []any{watched, map[string]any{"AdvancedSecurityMode": "AUDIT"}, "AWS::NoValue"} // without it there are no events
 			recovery, length := "verified_email", 12
 			if staff {
 				want["MfaConfiguration"], recovery, length = "ON", "admin_only", 16

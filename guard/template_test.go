@@ -110,6 +110,8 @@ var forbidden = []struct{ why, pattern string }{
 	{"sharing says who somebody is, or what an app may", `^SharingRole .*(?:identity|app)#`},
 	{"sharing has all of Accounts", `^SharingRole dynamodb:(?:PutItem|UpdateItem|Query) AccountsTable\S*$`},
 	{"a key is used without naming its purpose", `^\S+ kms:(Decrypt|Generate\w+) \S+$`},
+	{"the sentinel reads or changes accounts", `^SentinelRole dynamodb:\S+ (?:Accounts|Keys|Readings)Table`},
+	{"the sentinel uses a key", `^SentinelRole kms:`},
 	{"somebody silences or reads signals", `^\S+ (?:cloudwatch|sns|xray|tag):|^\S+ kms:\S+ SignalsKey`},
 	{"readers write readings", `^(?:Readings|Project|History)Role dynamodb:(PutItem|UpdateItem) (ReadingsTable|RequestsTable|KeysTable|AccountsTable)`},
 }
@@ -136,9 +138,13 @@ const claims = "SequencerRole dynamodb:GetItem RequestsTable.Arn if map[ForAllVa
 
 // What it may see of who used keys, and of whose those are.
 const (
-	looks = "SequencerRole cloudtrail:LookupEvents *"
-	whose = "SequencerRole dynamodb:Query KeysTable.Arn if map[ForAllValues:StringEquals:map[dynamodb:Attributes:[owner key]] Null:map[dynamodb:Attributes:false] StringEquals:map[dynamodb:Select:SPECIFIC_ATTRIBUTES]]"
+	looks  = "SequencerRole cloudtrail:LookupEvents *"
+	keyIDs = "SequencerRole dynamodb:Query KeysTable.Arn if map[ForAllValues:StringEquals:map[dynamodb:Attributes:[owner key]] Null:map[dynamodb:Attributes:false] StringEquals:map[dynamodb:Select:SPECIFIC_ATTRIBUTES]]"
 )
+
+// What the sentinel may read of an account: whose an identity is.
+const whose = "SentinelRole dynamodb:GetItem AccountsTable.Arn if map[ForAllValues:StringEquals:map[dynamodb:Attributes:[id document user]] ForAllValues:StringLike:map[dynamodb:LeadingKeys:[identity#*]] " +
+	"Null:map[dynamodb:Attributes:false dynamodb:LeadingKeys:false] StringEqualsIfExists:map[dynamodb:Select:SPECIFIC_ATTRIBUTES]]"
 
 // writesLog is a power over the audit log, or over what is kept beside it.
 var writesLog = regexp.MustCompile(`^\S+ (?:s3:(?:Put|Delete|Bypass|Abort)\S* \$?\{?AuditLogBucket|dynamodb:(?:Put|Update|Delete|BatchWrite)\S* AuditStateTable)`)
@@ -182,7 +188,7 @@ func forbiddenGrants(grants []string) (wrong []string) {
 		}
 	}
 	grants = slices.DeleteFunc(slices.Clone(grants), func(g string) bool {
-		return strings.HasPrefix(g, "denied ") || unscoped.MatchString(g) || beginsSession.MatchString(g) || charges.MatchString(g) || g == mended || g == left || g == unpaired || g == takes || g == marks || g == claims || g == looks || g == whose
+		return strings.HasPrefix(g, "denied ") || unscoped.MatchString(g) || beginsSession.MatchString(g) || charges.MatchString(g) || g == mended || g == left || g == unpaired || g == takes || g == marks || g == claims || g == looks || g == keyIDs || g == whose
 	})
 	for _, f := range forbidden {
 		for _, g := range grants {
@@ -234,6 +240,9 @@ func TestForbiddenGrantsAreFound(t *testing.T) {
 		"SequencerRole dynamodb:GetItem RequestsTable.Arn", "SequencerRole dynamodb:GetItem RequestsTable.Arn if map[ForAllValues:StringEquals:map[dynamodb:Attributes:[key manifest body]] Null:map[dynamodb:Attributes:false]]",
 		"AuditRole dynamodb:Query AuditEventsTable.Arn", "AuditRole cloudtrail:LookupEvents *", "SequencerRole cloudtrail:StopLogging x",
 		"SequencerRole dynamodb:Query KeysTable.Arn if map[ForAllValues:StringEquals:map[dynamodb:Attributes:[owner key wrapped]] Null:map[dynamodb:Attributes:false] StringEquals:map[dynamodb:Select:SPECIFIC_ATTRIBUTES]]",
+		"SentinelRole dynamodb:GetItem AccountsTable.Arn", "SentinelRole kms:Decrypt DataKey.Arn if map[a:b]",
+		"SentinelRole dynamodb:GetItem AccountsTable.Arn if map[ForAllValues:StringEquals:map[dynamodb:Attributes:[id document user roles]] x:[identity#*]]",
+		"SentinelRole logs:GetLogEvents PeoplePoolLogs.Arn", "AuditRole logs:FilterLogEvents StaffPoolLogs.Arn",
 		"ReadingsRole dynamodb:UpdateItem RequestsTable.Arn", "SharingRole dynamodb:GetItem RequestsTable.Arn",
 		"ReadingsRole dynamodb:UpdateItem RequestsTable.Arn if map[ForAllValues:StringLike:map[dynamodb:LeadingKeys:[limit#* counter#*]] Null:map[dynamodb:LeadingKeys:false]]",
 		"ReadingsRole dynamodb:PutItem RequestsTable.Arn if map[ForAllValues:StringLike:map[dynamodb:LeadingKeys:[limit#*]] Null:map[dynamodb:LeadingKeys:false]]",
@@ -320,6 +329,9 @@ func TestWhatLocalStackDrops(t *testing.T) {
 			require.Contains(t, r.Properties, "BucketEncryption", id)
 			require.Len(t, r.Properties["PublicAccessBlockConfiguration"], 4, id)
 		case "AWS::Logs::LogGroup":
+			if poolLogs[id] != "" {
+				continue // TestSubscriptions
+			}
 			require.Contains(t, r.Properties, "RetentionInDays", id)
 			require.Equal(t, "SignalsKey.Arn", r.Properties["KmsKeyId"], id)
 		case "AWS::SNS::Topic":

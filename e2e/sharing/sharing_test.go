@@ -147,6 +147,8 @@ func closes(t *testing.T, s *stack.Stack, reader *stack.Person, path string, ref
 				was := closed.Load() > 0 // before the request starts
 				a, err := reader.Try(t, http.MethodGet, path, nil)
 				switch {
+				case err == nil && a.Status == 503 && a.Header.Get("Retry-After") != "": // 16 at once on one bucket: says nothing, opens nothing
+					continue
 				case err != nil || a.Status != 200 && a.Status != refused || was && a.Status != refused:
 					mu.Lock()
 					wrong = append(wrong, fmt.Sprint(was, a.Status, err))

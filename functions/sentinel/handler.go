@@ -17,6 +17,7 @@ import (
 type handler struct {
 	log      *slog.Logger
 	now      func() time.Time
+	pools    pools
 	sentinel sentinel.Sentinel // without Found
 }
 
@@ -24,7 +25,7 @@ type handler struct {
 // counted comes again as it is: to count it twice is to count it once.
 func (h handler) handle(ctx context.Context, raw json.RawMessage) error {
 	began := h.now()
-	events, strange, err := read(raw, began)
+	events, strange, err := h.read(ctx, raw, began)
 	found := map[string]int{}
 	if err == nil {
 		s := h.sentinel
@@ -36,12 +37,12 @@ func (h handler) handle(ctx context.Context, raw json.RawMessage) error {
 }
 
 // read makes events of whatever the function is called with.
-func read(raw []byte, now time.Time) (events []sentinel.Event, strange int, err error) {
+func (h handler) read(ctx context.Context, raw []byte, now time.Time) (events []sentinel.Event, strange int, err error) {
 	var kind struct {
 		AWSLogs *json.RawMessage `json:"awslogs"`
 	}
 	if json.Unmarshal(raw, &kind) == nil && kind.AWSLogs != nil {
-		return decodeLog(*kind.AWSLogs)
+		return decodeLog(ctx, *kind.AWSLogs, h.pools)
 	}
 	batch, err := dynamo.DecodeAuditStream(raw)
 	if err != nil {

@@ -58,8 +58,8 @@ func newWorld() *world {
 	w := &world{now: time.Date(2026, 5, 4, 5, 25, 0, 0, time.UTC)}
 	now := func() time.Time { return w.now }
 	w.limiter.Now = now
-	w.handler = handler{log: slog.New(slog.NewJSONHandler(&w.log, nil)), now: now, sentinel: sentinel.Sentinel{Counters: &sentinel.Memory{},
-		Limiter: &w.limiter, Audit: &w.audit, Factor: 1, Now: now, Rand: rand.Reader}}
+	w.handler = handler{log: slog.New(slog.NewJSONHandler(&w.log, nil)), now: now, pools: kept(), sentinel: sentinel.Sentinel{Counters: &sentinel.Memory{},
+		Accounts: sentinel.Owners{victim: "06f3e1olo000g40o20c0a1g70k"}, Limiter: &w.limiter, Audit: &w.audit, Factor: 1, Now: now, Rand: rand.Reader}}
 	return w
 }
 
@@ -72,7 +72,7 @@ func (w *world) record(t *testing.T) (m map[string]any) {
 func TestRecordedEvents(t *testing.T) {
 	files, err := filepath.Glob("../../events/sentinel-*.json")
 	require.NoError(t, err)
-	require.Len(t, files, 2)
+	require.Len(t, files, 3)
 	for _, file := range files {
 		w := newWorld()
 		event, err := os.ReadFile(file)
@@ -153,6 +153,7 @@ func TestGaps(t *testing.T) {
 
 func TestLogs(t *testing.T) {
 	at := time.UnixMilli(1777872300000).UTC()
+	decodeLog := func(raw []byte) ([]sentinel.Event, int, error) { return decodeLog(t.Context(), raw, kept()) }
 	events, strange, err := decodeLog(packed(t, []byte(gatewayBatch)))
 	require.NoError(t, err)
 	require.Zero(t, strange)

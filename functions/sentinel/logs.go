@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
 	"regexp"
 	"slices"
@@ -17,17 +18,23 @@ const maxLog = 16 << 20
 // group is the name of a log group: of the gateway, or of a function.
 var group = regexp.MustCompile(`^/[a-z][a-z0-9-]{2,31}/([a-z]{2,20})$`)
 
-// gatewaysGroup is the last part of its name.
-const gatewaysGroup = "api"
+// The last parts of the names of groups that no function writes: the gateway's, and those
+// of the user pools of people and of staff.
+const (
+	gatewaysGroup = "api"
+	peoplesGroup  = "people"
+	staffsGroup   = "staff"
+)
 
 // keyID is what API Gateway calls an API key, or "-" where there was none.
 var keyID = regexp.MustCompile(`^([a-z0-9]{4,64}|-)$`)
 
 // decodeLog reads what CloudWatch Logs sends a subscriber ("Subscription filters", CloudWatch
 // Logs User Guide). The subscription's filter has chosen: of the gateway what it refused
-// by itself, of functions that run by a schedule what is an error. Refusals of one batch are
+// by itself, of functions that run by a schedule what is an error, of user pools what
+// decodeActivity is about. Refusals of one batch are
 // one event for each app, named by the first of them: a batch that is delivered again is the same.
-func decodeLog(raw []byte) (events []sentinel.Event, strange int, err error) {
+func decodeLog(ctx context.Context, raw []byte, p pools) (events []sentinel.Event, strange int, err error) {
 	var packed struct {
 		Data []byte `json:"data"`
 	}
@@ -38,11 +45,11 @@ func decodeLog(raw []byte) (events []sentinel.Event, strange int, err error) {
 	if err != nil {
 		return nil, 0, errLog
 	}
-	return decodeBatch(text)
+	return decodeBatch(ctx, text, p)
 }
 
 // decodeBatch reads what was packed.
-func decodeBatch(text []byte) (events []sentinel.Event, strange int, err error) {
+func decodeBatch(ctx context.Context, text []byte, p pools) (events []sentinel.Event, strange int, err error) {
 	var batch struct {
 		MessageType string `json:"messageType"`
 		LogGroup    string `json:"logGroup"`
@@ -62,10 +69,31 @@ func decodeBatch(text []byte) (events []sentinel.Event, strange int, err error) 
 	if of == nil {
 		return nil, 0, errLog
 	}
+	var issuer string
+	var key []byte
+	pool := of[1] == peoplesGroup || of[1] == staffsGroup
+	if pool {
+		if issuer = p.issuers[of[1]]; issuer == "" {
+			return nil, 0, errLog
+		}
+		if key, err = p.key.Key(ctx); err != nil {
+			return nil, 0, err
+		}
+	}
 	for _, record := range batch.LogEvents {
 		e := sentinel.Event{}
 		if e.ID, e.Time = record.ID, time.UnixMilli(record.Timestamp).UTC(); e.ID == "" || len(e.ID) > 64 {
 			strange++
+			continue
+		}
+		if pool {
+			tried, ok := decodeActivity([]byte(record.Message), issuer, key)
+			if !ok {
+				strange++
+			} else if tried.Attempt != "" {
+				tried.ID, tried.Time = e.ID, e.Time
+				events = append(events, tried)
+			}
 			continue
 		}
 		if of[1] != gatewaysGroup {

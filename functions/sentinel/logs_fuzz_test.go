@@ -12,7 +12,7 @@ func FuzzDecodeLog(f *testing.F) {
 		f.Add([]byte(batch))
 	}
 	f.Fuzz(func(t *testing.T, text []byte) {
-		events, strange, err := decodeBatch(text)
+		events, strange, err := decodeBatch(t.Context(), text, kept())
 		if err != nil {
 			require.Empty(t, events)
 			return
@@ -20,12 +20,18 @@ func FuzzDecodeLog(f *testing.F) {
 		require.GreaterOrEqual(t, strange, 0)
 		for _, e := range events {
 			require.NotEmpty(t, e.ID)
-			require.True(t, (e.Gateway != nil) != (e.Failed != ""))
+			kinds := 0
+			for _, is := range []bool{e.Gateway != nil, e.Failed != "", e.Attempt != ""} {
+				if is {
+					kinds++
+				}
+			}
+			require.Equal(t, 1, kinds)
 			if e.Gateway != nil {
 				require.Positive(t, e.Gateway.Count)
 				require.Regexp(t, keyID, e.Gateway.Key)
 			}
 		}
-		_, _, _ = decodeLog(text) // not packed, or not ours
+		_, _, _ = decodeLog(t.Context(), text, kept()) // not packed, or not ours
 	})
 }

@@ -33,6 +33,7 @@ type Routes map[string]Route
 // tags (!Ref X, !GetAtt X.Arn) come as their plain arguments.
 type Template struct {
 	Parameters map[string]any      `yaml:"Parameters"`
+	Conditions map[string]any      `yaml:"Conditions"`
 	Resources  map[string]Resource `yaml:"Resources"`
 }
 

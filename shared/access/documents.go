@@ -139,10 +139,13 @@ type Documents struct {
 	Session *Session
 }
 
+// IdentityPrefix is how the ids of callers' documents begin.
+const IdentityPrefix = "identity#"
+
 // IdentityKey is the `id` of a caller's document: "identity#" and the
 // base64url SHA-256 of issuer and subject, each with its length in front, so
 // that no two pairs run together.
-func IdentityKey(issuer, subject string) string { return "identity#" + hashed(issuer, subject) }
+func IdentityKey(issuer, subject string) string { return IdentityPrefix + hashed(issuer, subject) }
 
 // SessionsKey is the `id` of the sessions of an identity.
 func SessionsKey(issuer, subject string) string { return "session#" + hashed(issuer, subject) }

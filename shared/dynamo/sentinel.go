@@ -10,6 +10,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 
+	"fitvault/shared/access"
 	"fitvault/shared/fault"
 	"fitvault/shared/sentinel"
 )
@@ -103,4 +104,24 @@ func (w Watched) Told(ctx context.Context, key, target string) error {
 		return fault.Wrap(fault.Unavailable, "a finding cannot be written", err)
 	}
 	return nil
+}
+
+// OwnerOf implements sentinel.Accounts: of the identity's document it reads whose account
+// it is and nothing else, which is all that the sentinel's role may.
+func (t Tables) OwnerOf(ctx context.Context, identity string) (string, error) {
+	out, err := t.Client.GetItem(ctx, &dynamodb.GetItemInput{TableName: aws.String(t.Accounts), ConsistentRead: aws.Bool(true),
+		Key:                      item{"id": text(identity), "document": text(access.CallerDocument)},
+		ProjectionExpression:     aws.String("#i, #d, #u"),
+		ExpressionAttributeNames: map[string]string{"#i": "id", "#d": "document", "#u": "user"}})
+	if err != nil {
+		return "", fault.Wrap(fault.Unavailable, "an identity cannot be read", err)
+	}
+	if _, person := out.Item["user"]; !person { // nobody, or a member of the staff
+		return "", nil
+	}
+	user, err := access.ParseUserID(getText(out.Item, "user"))
+	if err != nil {
+		return "", errShape
+	}
+	return user.String(), nil
 }

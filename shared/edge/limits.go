@@ -168,19 +168,24 @@ func (g *Guard) letThrough(ctx context.Context) bool {
 	return err == nil && v.Admitted
 }
 
-// nameAddress is what stands for an address where it is counted: without the day's key
-// nobody can tell which one it was. What is no address, which no gateway sends, is
-// one and the same.
+// nameAddress is NameAddress by the key of today.
 func (g *Guard) nameAddress(ctx context.Context, address string) (string, error) {
 	key, err := g.config.AddressKey.Key(ctx)
 	if err != nil {
 		return "", err
 	}
+	return NameAddress(key, address), nil
+}
+
+// NameAddress is what stands for an address where it is counted: without the day's key
+// nobody can tell which one it was. What is no address, which no gateway sends, is
+// one and the same.
+func NameAddress(key []byte, address string) string {
 	network, _ := sourceOf(address).MarshalBinary()
 	mac := hmac.New(sha256.New, key)
 	mac.Write([]byte("fitvault address\x00"))
 	mac.Write(network)
-	return base64.RawURLEncoding.EncodeToString(mac.Sum(nil)[:16]), nil
+	return base64.RawURLEncoding.EncodeToString(mac.Sum(nil)[:16])
 }
 
 // sourceOf is the network that an address counts for: itself, in IPv6 its /64, which is

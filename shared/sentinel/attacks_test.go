@@ -1,8 +1,10 @@
 package sentinel_test
 
 import (
+	"context"
 	"crypto/rand"
 	"fmt"
+	"slices"
 	"testing"
 	"time"
 
@@ -226,6 +228,105 @@ func TestAddressFails(t *testing.T) {
 	require.Less(t, at.Sub(begin), time.Minute)
 	require.Zero(t, through)
 	require.Empty(t, w.audit.Events()[0].Caller+w.audit.Events()[0].Owner, "nobody is known")
+}
+
+// TestAtTheUserPool: what is tried where no function hears of it is found within a
+// minute. The address has to wait; whose name it was goes on, unless somebody got in.
+func TestAtTheUserPool(t *testing.T) {
+	address := rand.Text()
+	for name, test := range map[string]struct {
+		step   func(w *world, victim person, n int)
+		held   bool // the person
+		unseen bool // nobody in particular is told
+	}{
+		// Cognito slows it down by itself: five at once, then after a second, two, four …
+		"password-guesses": {step: func(w *world, victim person, n int) {
+			if after := w.now.Sub(begin); n < 5 || n%10 == 0 && slices.Contains([]time.Duration{1, 3, 7, 15, 31, 63}, after/time.Second) {
+				w.tries(victim, sentinel.Refused, address)
+			}
+		}},
+		"many-accounts": {unseen: true, step: func(w *world, _ person, n int) {
+			if n%10 == 0 {
+				w.tries(w.person(), []sentinel.Attempt{sentinel.Refused, sentinel.Forgotten}[n/10%2], address)
+			}
+		}},
+		"takeovers": {held: true, step: func(w *world, victim person, n int) {
+			if n == 100 {
+				w.tries(victim, sentinel.Doubtful, address)
+			}
+		}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t)
+			victim, at := w.person(), time.Time{}
+			w.owners[victim.charged(false).Key] = victim.id
+			for n := 0; at.IsZero() && w.now.Before(begin.Add(2*time.Minute)); n++ {
+				test.step(w, victim, n)
+				w.pass(100 * time.Millisecond)
+				if len(w.found) > 0 {
+					at = w.now
+				}
+			}
+			require.Subset(t, []string{name}, w.found)
+			require.LessOrEqual(t, at.Sub(begin), time.Minute)
+			t.Logf("found after %v", at.Sub(begin))
+			require.False(t, w.fails(address), "it has to wait")
+			require.Equal(t, test.held, w.send(w.does(victim, 1, auditlog.Event{Action: "readings.write", Owner: victim.id, Records: 100})) > 0)
+			of := w.audit.Events()[0]
+			require.Equal(t, name, of.Kind)
+			require.Empty(t, of.Caller+of.About, "it was not he")
+			if test.unseen {
+				require.Empty(t, of.Owner)
+			} else {
+				require.Equal(t, victim.id, of.Owner, "he sees it")
+			}
+			w.pass(6 * time.Minute)
+			require.True(t, w.fails(address), "it passes by itself")
+		})
+	}
+}
+
+// TestNobodyAtTheUserPool: of a name that nobody has, an identity without an account, a
+// try without an address: it is found, and no one is named who is no one.
+func TestNobodyAtTheUserPool(t *testing.T) {
+	for name, e := range map[string]sentinel.Event{
+		"name#a":     {Attempt: sentinel.Refused, Event: auditlog.Event{Caller: "name#a"}},
+		"identity#a": {Attempt: sentinel.Refused, Event: auditlog.Event{Caller: "identity#a", Charged: auditlog.Charged{Key: "identity#a"}}},
+	} {
+		w := newWorld(t)
+		for range 10 {
+			e.ID, e.Time = rand.Text(), w.now
+			require.NoError(t, w.sentinel.Watch(t.Context(), []sentinel.Event{e}))
+		}
+		require.Equal(t, []string{"password-guesses"}, w.found)
+		of := w.audit.Events()[0]
+		require.Equal(t, map[string]string{"name#a": "", "identity#a": "identity#a"}[name], of.About)
+		require.Empty(t, of.Caller+of.Owner)
+	}
+}
+
+// noAccounts cannot be read.
+type noAccounts struct{}
+
+func (noAccounts) OwnerOf(context.Context, string) (string, error) { return "", errDown }
+
+// TestWhoseAccountCannotBeRead: then it is not told to nobody, but comes again.
+func TestWhoseAccountCannotBeRead(t *testing.T) {
+	w := newWorld(t)
+	victim := w.person()
+	w.owners[victim.charged(false).Key] = victim.id
+	w.tries(victim, sentinel.Doubtful, "a")
+	up := w.sentinel.Accounts
+	w.sentinel.Accounts = noAccounts{}
+	err := w.sentinel.Watch(t.Context(), w.waiting)
+	require.ErrorIs(t, err, errDown)
+	require.Equal(t, fault.Unavailable, fault.KindOf(err))
+	require.Empty(t, w.audit.Events())
+	w.sentinel.Accounts = up
+	for range 2 {
+		require.NoError(t, w.sentinel.Watch(t.Context(), w.waiting))
+	}
+	require.Equal(t, victim.id, w.audit.Events()[0].Owner)
 }
 
 // TestWhatHasNoCaller: gaps in the log, an app's refusals at the gateway, schedules. There

@@ -66,9 +66,11 @@ var detectors = configured(thresholds, []Detector{
 		return sight{subject: e.Charged.Address, what: e.ID, targets: address(e)}
 	}},
 	// One address at which many are refused: tokens that were stolen, tried one after the
-	// other. Those sign-ins wait, and the address for what it fails.
+	// other, or at a user pool names with their passwords. Those sign-ins wait, and the
+	// address for what it fails; whose name it was at a pool has no part in it.
 	{Name: "many-accounts", when: func(e Event) bool {
-		return e.Outcome == auditlog.Refused && e.Caller != "" && e.Charged.Address != "" && (e.Kind == string(fault.Unauthenticated) || e.Kind == string(fault.Forbidden))
+		refused := e.Outcome == auditlog.Refused && (e.Kind == string(fault.Unauthenticated) || e.Kind == string(fault.Forbidden))
+		return e.Caller != "" && e.Charged.Address != "" && (refused || e.Attempt == Refused || e.Attempt == Forgotten)
 	}, sees: func(e Event) sight {
 		return sight{subject: e.Charged.Address, what: e.Caller, targets: append(address(e), signIn(e)...)}
 	}},
@@ -104,6 +106,16 @@ var detectors = configured(thresholds, []Detector{
 		return e.Outcome == auditlog.Allowed && e.Action == string(access.ReadingsWrite) && e.Device != "" && e.Rejected > 0
 	}, sees: func(e Event) sight {
 		return sight{subject: e.Device + " " + e.Owner, what: e.ID, weight: e.Rejected, targets: signIn(e), event: about(e)}
+	}},
+	// One name at a user pool whose password is tried. The address waits, not he: anybody
+	// can try the password of somebody whose e-mail address he knows.
+	{Name: "password-guesses", when: func(e Event) bool { return e.Attempt == Refused }, sees: func(e Event) sight {
+		return sight{subject: e.Caller, what: e.ID, targets: address(e), event: named(e)}
+	}},
+	// Somebody whom a user pool lets in and takes for another. He has the password, so here
+	// the person waits, and is told.
+	{Name: "takeovers", when: func(e Event) bool { return e.Attempt == Doubtful }, sees: func(e Event) sight {
+		return sight{subject: e.Caller, what: e.ID, targets: append(address(e), target{e.Charged.Key, limit.User}), event: named(e)}
 	}},
 	// Invitations and pairings: codes that open nothing.
 	{Name: "guesses", when: func(e Event) bool {
@@ -175,8 +187,11 @@ func signIn(e Event) []target {
 	return []target{{e.Charged.Key, e.Charged.Device}}
 }
 
-// address is the failures from one.
+// address is the failures from one, where it is known.
 func address(e Event) []target {
+	if e.Charged.Address == "" {
+		return nil
+	}
 	return []target{{limit.AddressPrefix + e.Charged.Address, limit.Address}}
 }
 
@@ -190,6 +205,15 @@ func his(e Event) auditlog.Event {
 	f := auditlog.Event{Caller: e.Caller, Client: e.Client}
 	if _, err := access.ParseUserID(e.Caller); err == nil {
 		f.Owner = e.Caller
+	}
+	return f
+}
+
+// named is one about whom somebody said to be at a user pool. A name that nobody has
+// there is no one, and stands nowhere.
+func named(e Event) (f auditlog.Event) {
+	if strings.HasPrefix(e.Caller, access.IdentityPrefix) {
+		f.About = e.Caller
 	}
 	return f
 }

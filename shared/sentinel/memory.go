@@ -79,3 +79,11 @@ func (m *Memory) of(key string) *kept {
 	}
 	return m.kept[key]
 }
+
+// Owners is Accounts of tests: users by identity.
+type Owners map[string]string
+
+// OwnerOf implements Accounts.
+func (o Owners) OwnerOf(ctx context.Context, identity string) (string, error) {
+	return o[identity], ctx.Err()
+}

@@ -15,8 +15,10 @@ import (
 	"io"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
+	"fitvault/shared/access"
 	"fitvault/shared/auditlog"
 	"fitvault/shared/fault"
 	"fitvault/shared/limit"
@@ -35,7 +37,21 @@ type Event struct {
 	Gap     bool     // this audit event was removed before it was in the log, or changed
 	Gateway *Gateway // what never reached a function
 	Failed  string   // a function whose work by schedule failed
+	Attempt Attempt  // what somebody tried at a user pool
 }
+
+// Attempt is what a user pool tells of somebody who has no token yet. The Event then has
+// beside ID and Time as Caller whom he said to be: the id of an identity's document, or,
+// where the pool has nobody of that name, a name of the day for it. Charged has the
+// day's name of the address, if the pool knew one.
+type Attempt string
+
+// What was tried.
+const (
+	Refused   Attempt = "refused"   // he was not let in, or not believed
+	Forgotten Attempt = "forgotten" // he asked for a new password
+	Doubtful  Attempt = "doubtful"  // he was let in, and the pool takes him for another
+)
 
 // Gateway is refusals by the gateway itself, of one app.
 type Gateway struct {
@@ -55,6 +71,12 @@ type Counters interface {
 	Add(ctx context.Context, key string, things []Thing, most int, life time.Duration) (Counter, error)
 	Note(ctx context.Context, key, id string) (string, error)
 	Told(ctx context.Context, key, target string) error
+}
+
+// Accounts says whose account an identity is, by the id of its document: the user's id,
+// "" where there is no such document or it is not of a person who has an account.
+type Accounts interface {
+	OwnerOf(ctx context.Context, identity string) (string, error)
 }
 
 // Thing is what is counted: the name of one, and how many it stands for, at least 1.
@@ -79,6 +101,7 @@ type Finding struct {
 // Sentinel watches. Every member is required.
 type Sentinel struct {
 	Counters Counters
+	Accounts Accounts
 	Limiter  limit.Holder
 	Audit    auditlog.Writer
 	Factor   int // what thresholds are multiplied by: 1, unless a deployment is for tests
@@ -204,6 +227,9 @@ func (s Sentinel) find(ctx context.Context, g *group, t target) error {
 	e := g.event
 	e.ID, e.Function, e.Action, e.Outcome, e.Kind = id, Function, Action, auditlog.Alarm, g.detector.Name
 	e.Time, _ = auditlog.TimeOf(id) // that of the first to note it
+	if err := s.toOwner(ctx, &e); err != nil {
+		return err
+	}
 	if err := s.Audit.Write(ctx, e); err != nil {
 		return fault.Wrap(fault.Unavailable, "a finding's event cannot be written", err)
 	}
@@ -211,5 +237,21 @@ func (s Sentinel) find(ctx context.Context, g *group, t target) error {
 		return fault.Wrap(fault.Unavailable, "a finding cannot be noted", err)
 	}
 	s.Found(ctx, Finding{g.detector.Name, held})
+	return nil
+}
+
+// toOwner puts an event about an identity into the account that it is of, where its
+// owner sees it. Only user pools name people so: of all others the account is known.
+func (s Sentinel) toOwner(ctx context.Context, e *auditlog.Event) error {
+	if !strings.HasPrefix(e.About, access.IdentityPrefix) {
+		return nil
+	}
+	owner, err := s.Accounts.OwnerOf(ctx, e.About)
+	if err != nil {
+		return fault.Wrap(fault.Unavailable, "whose account it is cannot be read", err)
+	}
+	if owner != "" {
+		e.Owner, e.About = owner, ""
+	}
 	return nil
 }

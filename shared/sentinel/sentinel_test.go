@@ -20,6 +20,11 @@ import (
 
 func TestMemoryContract(t *testing.T) { sentineltest.Contract(t, &sentinel.Memory{}) }
 
+func TestOwnersContract(t *testing.T) {
+	owners := sentinel.Owners{}
+	sentineltest.AccountsContract(t, owners, func(_ *testing.T, identity, user string) { owners[identity] = user })
+}
+
 // happened is some minutes of several attacks at once, none slowed down, and of others.
 func happened(t *testing.T) (all []sentinel.Event) {
 	w := newWorld(t)

@@ -198,6 +198,7 @@ func TestAWeekOfAThousandOwners(t *testing.T) {
 				}
 			}
 		}
+		events = append(events, signIns(all[:], monday.AddDate(0, 0, day))...)
 		slices.SortFunc(events, func(a, b sentinel.Event) int { return a.Time.Compare(b.Time) })
 		total += len(events)
 		w := newWorld(t) // windows do not reach over midnight, so no counter does
@@ -210,6 +211,37 @@ func TestAWeekOfAThousandOwners(t *testing.T) {
 		}
 	}
 	t.Logf("%d events of %d owners", total, owners)
+}
+
+// signIns is what the subscription passes on of a day at the user pools, which leaves out
+// who is let in at once: once in a month somebody signs in anew, and of those many mistype,
+// up to seven times, or forget the password; on the morning of the first day everybody of
+// each tenth address signs in anew within half an hour, as after an outage.
+func signIns(all []owner, midnight time.Time) (events []sentinel.Event) {
+	rng := mathrand.New(mathrand.NewPCG(33, uint64(midnight.Unix()))) //nolint:gosec // for a test
+	for i, o := range all {
+		outage := midnight.Day() == 4 && i/20%10 == 0
+		if !outage && rng.IntN(30) > 0 {
+			continue
+		}
+		at := midnight.Add(7*time.Hour + time.Duration(rng.IntN(15*3600))*time.Second)
+		if outage {
+			at = midnight.Add(9*time.Hour + time.Duration(rng.IntN(1800))*time.Second)
+		}
+		tries := []sentinel.Attempt{}
+		if rng.IntN(3) == 0 {
+			tries = slices.Repeat([]sentinel.Attempt{sentinel.Refused}, 1+rng.IntN(7))
+		}
+		if rng.IntN(8) == 0 {
+			tries = append(tries, sentinel.Forgotten)
+		}
+		for k, what := range tries {
+			identity := o.phone.charged(false).Key
+			events = append(events, sentinel.Event{Attempt: what, Event: auditlog.Event{ID: rand.Text(), Time: at.Add(time.Duration(k) * 15 * time.Second),
+				Caller: identity, Charged: auditlog.Charged{Key: identity, Address: o.phone.address}}})
+		}
+	}
+	return events
 }
 
 // newBytes is randomness for one id.

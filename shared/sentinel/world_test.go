@@ -23,6 +23,7 @@ type world struct {
 	now      time.Time
 	limiter  limit.Memory
 	audit    auditlog.Memory
+	owners   sentinel.Owners
 	sentinel sentinel.Sentinel
 	found    []string
 	waiting  []sentinel.Event
@@ -36,10 +37,10 @@ const streamTakes = 2 * time.Second
 var begin = time.Date(2026, 5, 4, 5, 25, 0, 0, time.UTC)
 
 func newWorld(t *testing.T) *world {
-	w := &world{t: t, now: begin}
+	w := &world{t: t, now: begin, owners: sentinel.Owners{}}
 	now := func() time.Time { return w.now }
 	w.limiter.Now = now
-	w.sentinel = sentinel.Sentinel{Counters: &sentinel.Memory{}, Limiter: &w.limiter, Audit: &w.audit, Factor: 1, Now: now, Rand: rand.Reader,
+	w.sentinel = sentinel.Sentinel{Counters: &sentinel.Memory{}, Accounts: w.owners, Limiter: &w.limiter, Audit: &w.audit, Factor: 1, Now: now, Rand: rand.Reader,
 		Found: func(_ context.Context, f sentinel.Finding) { w.found = append(w.found, f.Detector) }}
 	return w
 }
@@ -85,6 +86,18 @@ func (w *world) does(p person, cost int, e auditlog.Event) request {
 	}
 	e.Charged = p.charged(e.Outcome == auditlog.Refused)
 	return request{e, cost}
+}
+
+// tries is what a user pool tells of somebody at an address who says that he is p.
+func (w *world) tries(p person, what sentinel.Attempt, address string) {
+	e := sentinel.Event{Attempt: what, Event: auditlog.Event{ID: rand.Text(), Time: w.now, Caller: p.charged(false).Key,
+		Charged: auditlog.Charged{Key: p.charged(false).Key, Address: address}}}
+	w.waiting = append(w.waiting, e)
+}
+
+// fails is whether an address may fail once more.
+func (w *world) fails(address string) bool {
+	return w.take(limit.Charge{Key: limit.AddressPrefix + address, Cost: 1, Lines: []limit.Line{{ID: limit.Address, Rate: limits.Address}}}).Admitted
 }
 
 // take is a charge, by the limiter's own word.

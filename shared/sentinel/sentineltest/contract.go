@@ -1,5 +1,5 @@
-// Package sentineltest holds the contract of sentinel.Counters: the fake and the ones in
-// DynamoDB pass the same tests.
+// Package sentineltest holds the contracts of sentinel.Counters and sentinel.Accounts: the
+// fakes and the ones in DynamoDB pass the same tests.
 package sentineltest
 
 import (
@@ -11,6 +11,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"fitvault/shared/access"
 	"fitvault/shared/sentinel"
 )
 
@@ -87,4 +88,22 @@ func Contract(t *testing.T, c sentinel.Counters) {
 		require.Error(t, err)
 		require.Error(t, c.Told(ctx, rand.Text(), "a"))
 	})
+}
+
+// AccountsContract is what all Accounts do. put stores an identity; user is "" of the staff.
+func AccountsContract(t *testing.T, a sentinel.Accounts, put func(t *testing.T, identity, user string)) {
+	user, err := access.NewUserID(rand.Reader)
+	require.NoError(t, err)
+	person, staff, nobody := access.IdentityKey("issuer", rand.Text()), access.IdentityKey("staff", rand.Text()), access.IdentityKey("issuer", rand.Text())
+	put(t, person, user.String())
+	put(t, staff, "")
+	for identity, want := range map[string]string{person: user.String(), staff: "", nobody: ""} {
+		owner, err := a.OwnerOf(t.Context(), identity)
+		require.NoError(t, err)
+		require.Equal(t, want, owner)
+	}
+	ended, cancel := context.WithCancel(t.Context())
+	cancel()
+	_, err = a.OwnerOf(ended, person)
+	require.Error(t, err)
 }
