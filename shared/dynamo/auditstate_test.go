@@ -45,7 +45,7 @@ func TestAuditStateContract(t *testing.T) {
 	sequencetest.ComparedContract(t, state)
 }
 
-func TestOwnersContract(t *testing.T) {
+func TestKeyIDsContract(t *testing.T) {
 	tables := deployed(t)
 	tables.Keys = own(t, tables.Client, "owner", "key")
 	sequencetest.OwnersContract(t, tables, func(owner, id string) {
