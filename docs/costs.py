@@ -76,7 +76,7 @@ PRICES = {
 API_TIERS = [(333e6, 3.5e-6), (667e6, 2.8e-6), (19e9, 2.38e-6), (float("inf"), 1.51e-6)]
 LAMBDA_TIERS = [(6e9, 0.0000166667), (9e9, 0.000015), (float("inf"), 0.0000133334)]  # x86
 KEYS, ENDPOINTS, ZONES = 10, 2, 2  # KMS keys; KMS and SSM from the VPC (DynamoDB and S3 are free gateway endpoints)
-METRICS, ALARMS = 19, 32  # shared/metrics, `succeeded` of four functions and a task; metrics that alarms watch
+METRICS, ALARMS = 20, 33  # shared/metrics, `succeeded` of four functions and a task; metrics that alarms watch
 
 A = {name: value for name, (value, *_) in ASSUMED.items()}
 P = {name: value for name, (value, _) in PRICES.items()}
@@ -123,8 +123,11 @@ class Month:
         self.rru_intake = (self.posts + self.recordings) * (checked + 1)
         # The reconciler reads the manifest of each upload once; the names of what was stored come by the stream.
         self.rru_intake += (self.posts + self.recordings) * units(A["manifest"], 4_000)
-        self.rru_reads = self.raw * (checked + 1 + units(self.day, 4_000)) + self.days * (checked + 1)
-        self.rru_project = self.syncs * (2 + units(self.day / 2, 4_000))
+        # Of who was read or rebuilt it asks, by names alone, which keys he has: half a unit in ten minutes at most.
+        compared = 0.5
+        self.rru_reads = compared * (self.raw + self.days + self.recordings)
+        self.rru_reads += self.raw * (checked + 1 + units(self.day, 4_000)) + self.days * (checked + 1)
+        self.rru_project = self.syncs * (compared + 2 + units(self.day / 2, 4_000))
         # Each read and each rebuild unwraps the owner's private key. Service keys are a container's, not a user's.
         self.kms_project, self.kms_reads = self.syncs, 3 * (self.raw + self.days + self.recordings)
         self.gbs = (
@@ -224,6 +227,8 @@ def rates() -> str:
         row("functions at work at once", peak(busy), "1,000; raise"),
         row("KMS requests a second, symmetric", peak(kms),
             "100,000 in us-east-1, us-west-2, eu-west-1; 20,000 in six more; else 10,000; raise"),
+        row("uses of the owners' key an hour", peak(3600 * (m.kms_project + m.raw + m.days + m.recordings)),
+            "10,000 are compared (ADR 36); beyond that a trail's log has to be the source"),
         row("accounts made a second, if all come within a day", lambda users: users / 86_400,
             "100 P-256 key pairs a second; 1,000 signatures; raise"),
         row("write units a second, Readings", peak(m.posts * units(m.block, 1_000)), "40,000 a table; raise, warm it"),

@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/cloudtrail"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 	"github.com/aws/aws-sdk-go-v2/service/kms"
@@ -244,6 +245,19 @@ func (e enforced) attemptsOnStores(t *testing.T) []attempt {
 			return none(dynamodb.NewFromConfig(c).GetItem(ctx, &dynamodb.GetItemInput{TableName: aws.String("RequestsTable"), Key: item{"key": text("x")}, ProjectionExpression: aws.String(names)}))
 		})
 	}
+
+	// Of owners' keys the sequencer sees which there are, and nothing of them.
+	for names, may := range map[string][]string{"#o, #k": all(sequencer), "#o, #k, wrapped": nil} {
+		add("query an owner's keys for "+names, may, func(ctx context.Context, c aws.Config) error {
+			return none(dynamodb.NewFromConfig(c).Query(ctx, &dynamodb.QueryInput{TableName: aws.String("KeysTable"), KeyConditionExpression: aws.String("#o = :o"),
+				Select: types.SelectSpecificAttributes, ProjectionExpression: aws.String(names), ExpressionAttributeNames: map[string]string{"#o": "owner", "#k": "key"},
+				ExpressionAttributeValues: item{":o": text("ada")}}))
+		})
+	}
+
+	add("look up who used a key", all(sequencer), func(ctx context.Context, c aws.Config) error {
+		return none(cloudtrail.NewFromConfig(c).LookupEvents(ctx, &cloudtrail.LookupEventsInput{}))
+	})
 
 	// Of documents that decide, each changes its own part, and may not even compare another's.
 	owner, caller := item{"id": text("user#ada"), "document": text("owner")}, item{"id": text("identity#a"), "document": text("caller")}

@@ -28,6 +28,7 @@ var technology = map[string][]string{
 	"cognito":      {"github.com/aws/aws-sdk-go-v2/aws", "github.com/aws/aws-sdk-go-v2/service/cognitoidentityprovider"},
 	"gatewaykeys":  {"github.com/aws/aws-sdk-go-v2/aws", "github.com/aws/aws-sdk-go-v2/service/apigateway"},
 	"params":       {"github.com/aws/aws-sdk-go-v2/aws", "github.com/aws/aws-sdk-go-v2/service/ssm"},
+	"trail":        {"github.com/aws/aws-sdk-go-v2/aws", "github.com/aws/aws-sdk-go-v2/service/cloudtrail"},
 	"boot":         {"github.com/aws/aws-sdk-go-v2/"},
 	"boot/intakes": {}, // apart from boot, so that functions without intake carry no schemas
 	// Apart from boot, so that functions without SQL carry no driver.

@@ -96,6 +96,8 @@ var forbidden = []struct{ why, pattern string }{
 	{"who writes or shows the audit log opens readings", `^(?:Sequencer|Audit)Role (?:kms:Decrypt (?:DataKey|WriterKey)|\S+ (?:ReadingsTable|\$\{Documents))`},
 	{"the sequencer sees more of requests than what they may store", `^SequencerRole dynamodb:\S+ RequestsTable`},
 	{"who writes or shows the audit log sees owners' keys", `^(?:Sequencer|Audit)Role dynamodb:\S+ KeysTable\.Arn$`},
+	{"the sequencer sees more of owners' keys than whose they are", `^SequencerRole dynamodb:(?:Query|Scan|BatchGetItem) KeysTable`},
+	{"somebody but the sequencer looks into CloudTrail, or anybody changes what it records", `^\S+ cloudtrail:`},
 	{"devices opens or makes a key", `^DevicesRole kms:(Decrypt|Generate|ReEncrypt|Encrypt)`},
 	{"devices signs for another than trackers", `^DevicesRole kms:Sign EnrolmentKey`},
 	{"devices reads or writes readings, or keys", `^DevicesRole \S+ (ReadingsTable|KeysTable|\$\{Documents)`},
@@ -133,6 +135,12 @@ const (
 
 // What it may read of requests: what an upload may store.
 const claims = "SequencerRole dynamodb:GetItem RequestsTable.Arn if map[ForAllValues:StringEquals:map[dynamodb:Attributes:[key manifest]] Null:map[dynamodb:Attributes:false] StringEqualsIfExists:map[dynamodb:Select:SPECIFIC_ATTRIBUTES]]"
+
+// What it may see of who used keys, and of whose those are.
+const (
+	looks  = "SequencerRole cloudtrail:LookupEvents *"
+	keyIDs = "SequencerRole dynamodb:Query KeysTable.Arn if map[ForAllValues:StringEquals:map[dynamodb:Attributes:[owner key]] Null:map[dynamodb:Attributes:false] StringEquals:map[dynamodb:Select:SPECIFIC_ATTRIBUTES]]"
+)
 
 // What the sentinel may read of an account: whose an identity is.
 const whose = "SentinelRole dynamodb:GetItem AccountsTable.Arn if map[ForAllValues:StringEquals:map[dynamodb:Attributes:[id document user]] ForAllValues:StringLike:map[dynamodb:LeadingKeys:[identity#*]] " +
@@ -180,7 +188,7 @@ func forbiddenGrants(grants []string) (wrong []string) {
 		}
 	}
 	grants = slices.DeleteFunc(slices.Clone(grants), func(g string) bool {
-		return strings.HasPrefix(g, "denied ") || unscoped.MatchString(g) || beginsSession.MatchString(g) || charges.MatchString(g) || g == mended || g == left || g == unpaired || g == takes || g == marks || g == claims || g == whose
+		return strings.HasPrefix(g, "denied ") || unscoped.MatchString(g) || beginsSession.MatchString(g) || charges.MatchString(g) || g == mended || g == left || g == unpaired || g == takes || g == marks || g == claims || g == looks || g == keyIDs || g == whose
 	})
 	for _, f := range forbidden {
 		for _, g := range grants {
@@ -230,7 +238,9 @@ func TestForbiddenGrantsAreFound(t *testing.T) {
 		"AuditRole s3:PutObject ${AuditLogBucket.Arn}/*", "ReadingsRole dynamodb:PutItem AuditStateTable.Arn", "SequencerRole dynamodb:UpdateItem AuditEventsTable.Arn", "SequencerRole s3:DeleteObject ${AuditLogBucket.Arn}/*",
 		"SequencerRole kms:Sign EnrolmentKey.Arn", "EnrolRole kms:Sign LogKey.Arn", "AuditRole kms:Sign LogKey.Arn", "AuditRole kms:Decrypt DataKey.Arn if map[a:b]", "SequencerRole dynamodb:Query ReadingsTable.Arn", "AuditRole dynamodb:GetItem KeysTable.Arn",
 		"SequencerRole dynamodb:GetItem RequestsTable.Arn", "SequencerRole dynamodb:GetItem RequestsTable.Arn if map[ForAllValues:StringEquals:map[dynamodb:Attributes:[key manifest body]] Null:map[dynamodb:Attributes:false]]",
-		"AuditRole dynamodb:Query AuditEventsTable.Arn", "SentinelRole dynamodb:GetItem AccountsTable.Arn", "SentinelRole kms:Decrypt DataKey.Arn if map[a:b]",
+		"AuditRole dynamodb:Query AuditEventsTable.Arn", "AuditRole cloudtrail:LookupEvents *", "SequencerRole cloudtrail:StopLogging x",
+		"SequencerRole dynamodb:Query KeysTable.Arn if map[ForAllValues:StringEquals:map[dynamodb:Attributes:[owner key wrapped]] Null:map[dynamodb:Attributes:false] StringEquals:map[dynamodb:Select:SPECIFIC_ATTRIBUTES]]",
+		"SentinelRole dynamodb:GetItem AccountsTable.Arn", "SentinelRole kms:Decrypt DataKey.Arn if map[a:b]",
 		"SentinelRole dynamodb:GetItem AccountsTable.Arn if map[ForAllValues:StringEquals:map[dynamodb:Attributes:[id document user roles]] x:[identity#*]]",
 		"SentinelRole logs:GetLogEvents PeoplePoolLogs.Arn", "AuditRole logs:FilterLogEvents StaffPoolLogs.Arn",
 		"ReadingsRole dynamodb:UpdateItem RequestsTable.Arn", "SharingRole dynamodb:GetItem RequestsTable.Arn",

@@ -3,6 +3,7 @@ package stack
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"net/http"
 	"os"
@@ -59,10 +60,10 @@ func (s *Stack) EventsSince(ctx context.Context, began time.Time) (all []StoredE
 
 // take has the sequencer take what waits. Where the schedule's run is at work that one
 // may be first, and have begun too early: whoever waits for an event takes until he sees it.
-func (s *Stack) take(ctx context.Context) error { return s.sequence(ctx, "take") }
+func (s *Stack) take(ctx context.Context) error { return s.sequence(ctx, `{"task":"take"}`) }
 
 func (s *Stack) sequence(ctx context.Context, task string) error {
-	header, _, err := s.request(ctx, http.MethodPost, "lambda", "/2015-03-31/functions/"+s.Outputs["SequencerFunction"]+"/invocations", "", []byte(`{"task":"`+task+`"}`))
+	header, _, err := s.request(ctx, http.MethodPost, "lambda", "/2015-03-31/functions/"+s.Outputs["SequencerFunction"]+"/invocations", "", []byte(task))
 	if err == nil && header.Get("X-Amz-Function-Error") != "" {
 		err = errors.New("the sequencer failed")
 	}
@@ -74,10 +75,20 @@ func (s *Stack) sequence(ctx context.Context, task string) error {
 // finding tries again.
 func (s *Stack) Reconcile(t testing.TB) {
 	t.Helper()
-	for _, task := range []string{"take", "reconcile"} {
+	for _, task := range []string{`{"task":"take"}`, `{"task":"reconcile"}`} {
 		if err := s.sequence(t.Context(), task); err != nil {
 			t.Fatal(err)
 		}
+	}
+}
+
+// CompareUses has the sequencer compare who used the owners' key from a time to another,
+// which need not be past for long.
+func (s *Stack) CompareUses(t testing.TB, from, to time.Time) {
+	t.Helper()
+	err := s.sequence(t.Context(), fmt.Sprintf(`{"task":"uses","from":%q,"to":%q}`, from.UTC().Format(time.RFC3339), to.UTC().Format(time.RFC3339)))
+	if err != nil {
+		t.Fatal(err)
 	}
 }
 

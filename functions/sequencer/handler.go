@@ -26,10 +26,16 @@ const (
 
 var errDays = errors.New("setting KEEP_DAYS is no number of days")
 
-// task is what a schedule asks for.
+// task is what a schedule asks for, or a person.
 type task struct {
-	Task string `json:"task"` // "take" or "reconcile"
+	Task string    `json:"task"` // "take" or "reconcile"; by hand also "uses", of a time
+	From time.Time `json:"from"`
+	To   time.Time `json:"to"`
 }
+
+// behind is by how much the uses of the owners' key may be behind: an account has two
+// requests a second for them, and people ask too.
+const behind = 6 * time.Hour
 
 // keys hands out the key that wraps the log's keys.
 type keys interface {
@@ -56,20 +62,31 @@ func (h handler) run(ctx context.Context, t task) error {
 	// Success is counted by this name. Were it one for both tasks, the hourly one would say
 	// each hour that there was some, whatever becomes of the other.
 	name := "sequencer"
-	if t.Task == "reconcile" {
+	if t.Task == "reconcile" || t.Task == "uses" {
 		name = "reconciler"
 	}
 	attributes := []slog.Attr{slog.String("function", name), slog.String("task", t.Task), slog.Int64("size", r.Size), slog.Int64("added", r.Added),
 		slog.Int64("altered", r.Altered), slog.Int64("missing", r.Missing), slog.Int64("unlogged", r.Unlogged), slog.Int64("behind_seconds", int64(r.Behind.Seconds()))}
-	level, alarm, values := slog.LevelInfo, r.Altered+r.Missing+r.Unlogged > 0, []metrics.Value{metrics.Succeeded.Of(1)}
+	if name == "reconciler" {
+		attributes = append(attributes, slog.Int64("uses", r.Uses), slog.Int64("used_by_other", r.UsedByOther), slog.Int64("used_unlogged", r.UsedUnlogged), slog.Int64("refused", r.Refused),
+			slog.Int64("unsure", r.Unsure), slog.Int64("uses_behind_seconds", int64(r.UsesBehind.Seconds())))
+	}
+	level, values := slog.LevelInfo, []metrics.Value{metrics.Succeeded.Of(1)}
+	alarm := r.Altered+r.Missing+r.Unlogged+r.UsedByOther+r.UsedUnlogged > 0
 	switch {
 	case errors.Is(err, sequence.ErrMoved): // another was first, and says what came of it
 		err, values = nil, nil
 	case err != nil:
-		level, alarm, values = slog.LevelError, errors.Is(err, sequence.ErrAltered) || errors.Is(err, record.ErrOpen), metrics.FailureOf(err)
+		// What was found before it failed is not found again.
+		level, alarm, values = slog.LevelError, alarm || errors.Is(err, sequence.ErrAltered) || errors.Is(err, record.ErrOpen), metrics.FailureOf(err)
 		attributes = append(attributes, slog.Any("error", fault.Trace(err)))
 	case r.Behind > 0:
 		values = nil // what waits is the next run's
+	case t.Task == "uses":
+		values = nil // the schedule's work is not done by it
+	}
+	if name == "reconciler" && err == nil { // it has an alarm of its own: where it rings for good, no other is lost beside it
+		values = append(values, metrics.UsesUnseen.Of(int64((r.Unseen + max(0, r.UsesBehind-behind)).Seconds())))
 	}
 	if alarm {
 		level, values = slog.LevelError, append(values, metrics.Alarms.Of(1))
@@ -100,6 +117,8 @@ func (h handler) do(ctx context.Context, t task) (r sequence.Result, err error) 
 		return s.Run(ctx, until)
 	case "reconcile":
 		return s.Reconcile(ctx)
+	case "uses":
+		return s.CompareUses(ctx, t.From, t.To)
 	}
 	return r, fault.New(fault.BadRequest, "no such task")
 }

@@ -43,7 +43,7 @@ func newWorld(t *testing.T) *world {
 	var err error
 	_, w.private, err = ed25519.GenerateKey(rand.Reader)
 	require.NoError(t, err)
-	w.handler = handler{log: slog.New(slog.NewJSONHandler(&w.log, nil)), keys: w, kms: w, sequencer: sequence.Sequencer{Heads: w, Objects: w, Events: w, Subjects: w, Alarms: w, Changes: w, Manifests: w, Places: w,
+	w.handler = handler{log: slog.New(slog.NewJSONHandler(&w.log, nil)), keys: w, kms: w, sequencer: sequence.Sequencer{Heads: w, Objects: w, Events: w, Subjects: w, Alarms: w, Changes: w, Manifests: w, Places: w, Uses: w, Owners: w, Compared: w, Deployment: "test", Users: map[string]sequence.User{"role/readings": {Operation: "Decrypt", Function: "readings"}},
 		Origin: sequencetest.Origin, Now: func() time.Time { return w.now }, Rand: rand.Reader}}
 	return w
 }
@@ -97,7 +97,7 @@ func TestRecordedEvents(t *testing.T) {
 
 func TestWhatFailsIsTold(t *testing.T) {
 	w := newWorld(t)
-	run := func(name string) error { return w.handler.run(t.Context(), task{name}) }
+	run := func(name string) error { return w.handler.run(t.Context(), task{Task: name}) }
 	require.Equal(t, fault.BadRequest, fault.KindOf(run("quickly")))
 	require.Equal(t, "ERROR", w.record(t)["level"])
 	w.down = fault.New(fault.Unavailable, "down")
@@ -126,18 +126,87 @@ func TestWhatFailsIsTold(t *testing.T) {
 // TestDataWithoutEvent: it is an alarm, and the record has a number and no names.
 func TestDataWithoutEvent(t *testing.T) {
 	w := newWorld(t)
-	require.NoError(t, w.handler.run(t.Context(), task{"take"}))
+	require.NoError(t, w.handler.run(t.Context(), task{Task: "take"}))
 	w.log.Reset()
 	w.Change("shard", sequence.Change{Owner: "canary", Item: "canary", Time: w.now, Stored: true})
-	require.NoError(t, w.handler.run(t.Context(), task{"reconcile"}))
+	require.NoError(t, w.handler.run(t.Context(), task{Task: "reconcile"}))
 	require.NotContains(t, w.log.String(), "canary")
 	record := w.record(t)
 	require.Equal(t, "ERROR", record["level"])
 	require.Equal(t, true, record["alarm"])
 	require.EqualValues(t, 1, record["unlogged"])
 	require.EqualValues(t, 1, record["alarms"])
-	require.NoError(t, w.handler.run(t.Context(), task{"reconcile"}))
+	require.NoError(t, w.handler.run(t.Context(), task{Task: "reconcile"}))
 	require.Equal(t, false, w.record(t)["alarm"])
+}
+
+// TestFindingsBeforeAFailure: what was found before something failed is not found
+// again, so it is an alarm now.
+func TestFindingsBeforeAFailure(t *testing.T) {
+	w := newWorld(t)
+	require.NoError(t, w.handler.run(t.Context(), task{Task: "take"}))
+	w.log.Reset()
+	w.Change("shard", sequence.Change{Owner: "canary", Item: "canary", Time: w.now, Stored: true})
+	w.handler.sequencer.Compared = unread{w.Memory}
+	require.Equal(t, fault.Unavailable, fault.KindOf(w.handler.run(t.Context(), task{Task: "reconcile"})))
+	record := w.record(t)
+	require.EqualValues(t, 1, record["alarms"])
+	require.EqualValues(t, 1, record["unlogged"])
+	require.NotContains(t, record, "succeeded")
+}
+
+// unread does not know up to when uses were compared.
+type unread struct{ *sequencetest.Memory }
+
+func (unread) Compared(context.Context) (time.Time, error) { return time.Time{}, errors.New("down") }
+
+// TestUsesOfTheKey: what nobody may, and what nobody has told of, is an alarm; what nobody has
+// looked at is told. The record has numbers and no names.
+func TestUsesOfTheKey(t *testing.T) {
+	w := newWorld(t)
+	run := func(task task) map[string]any {
+		t.Helper()
+		require.NoError(t, w.handler.run(t.Context(), task))
+		require.NotContains(t, w.log.String(), "canary")
+		return w.record(t)
+	}
+	run(task{Task: "take"})
+	w.Use(sequence.Use{ID: "canary", Time: w.now, Operation: "Decrypt", Role: "canary"})
+	w.Use(sequence.Use{ID: "canary", Time: w.now, Operation: "Decrypt", Role: "role/readings", Deployment: "test", Purpose: "data", Key: "kkkkkkkkkkkkkkkkkkkkkkkkkk"})
+	w.Use(sequence.Use{ID: "canary", Time: w.now, Operation: "Decrypt", Role: "canary", Failed: true})
+	at := w.now
+	w.now = w.now.Add(time.Hour)
+	run(task{Task: "take"})
+	record := run(task{Task: "uses", From: at.Add(-time.Minute), To: at.Add(time.Minute)})
+	require.Equal(t, "reconciler", record["function"])
+	require.Equal(t, true, record["alarm"])
+	require.NotContains(t, record, "succeeded", "the schedule has not come by that")
+	for range 2 {
+		require.EqualValues(t, 3, record["uses"])
+		require.EqualValues(t, 1, record["used_by_other"])
+		require.EqualValues(t, 1, record["used_unlogged"])
+		require.EqualValues(t, 1, record["refused"])
+		require.EqualValues(t, 1, record["alarms"])
+		require.EqualValues(t, 0, record["uses_unseen_seconds"])
+		record = run(task{Task: "reconcile"})
+	}
+	require.Equal(t, false, record["alarm"])
+	require.EqualValues(t, 1, record["succeeded"])
+
+	require.Equal(t, fault.BadRequest, fault.KindOf(w.handler.run(t.Context(), task{Task: "uses"})))
+	w.log.Reset()
+	w.now = w.now.Add(40 * 24 * time.Hour)
+	run(task{Task: "take"})
+	record = run(task{Task: "reconcile"})
+	require.Positive(t, record["uses_unseen_seconds"], "what nobody will look at")
+	record = run(task{Task: "reconcile"})
+	require.Positive(t, record["uses_unseen_seconds"], "what is behind by days")
+	for record["uses_unseen_seconds"] != 0. {
+		require.Equal(t, false, record["alarm"])
+		record = run(task{Task: "reconcile"})
+	}
+	require.LessOrEqual(t, record["uses_behind_seconds"], (6 * time.Hour).Seconds())
+	require.EqualValues(t, 1, record["succeeded"])
 }
 
 // TestAlteredKey: an owner's key of the log that somebody has put in another's place.
@@ -146,7 +215,7 @@ func TestAlteredKey(t *testing.T) {
 	w.store(t)
 	w.now = w.now.Add(time.Minute)
 	w.handler.sequencer.Subjects = othersKeys{w.Memory}
-	require.Equal(t, fault.Internal, fault.KindOf(w.handler.run(t.Context(), task{"take"})))
+	require.Equal(t, fault.Internal, fault.KindOf(w.handler.run(t.Context(), task{Task: "take"})))
 	record := w.record(t)
 	require.Equal(t, true, record["alarm"], "the log stands until somebody looks")
 	require.EqualValues(t, 1, record["alarms"])
@@ -164,7 +233,7 @@ func (o othersKeys) Subject(context.Context, string, func() (record.Pseudonym, [
 func TestAnotherWasFirst(t *testing.T) {
 	w := newWorld(t)
 	w.handler.sequencer.Heads = moved{w.Memory}
-	require.NoError(t, w.handler.run(t.Context(), task{"take"}))
+	require.NoError(t, w.handler.run(t.Context(), task{Task: "take"}))
 	require.NotContains(t, w.record(t), "succeeded", "another was first, and says what came of it")
 }
 

@@ -1,6 +1,7 @@
 // Command sequencer puts stored audit events into the log: every five minutes
 // what is new, every hour what was missed; then it compares what was done to owners'
-// data with the log. It alone writes the log, and answers nobody.
+// data, and who used the key that opens it, with the log. It alone writes the log, and
+// answers nobody.
 package main
 
 import (
@@ -28,10 +29,24 @@ func main() {
 		boot.Fail(errDays)
 	}
 	state := dynamo.AuditState{Tables: tables}
-	h := handler{log: boot.Log(), keys: boot.Ring(boot.Env("DEPLOYMENT"), tables, kms, time.Minute), kms: kms, sequencer: sequence.Sequencer{
+	deployment := boot.Env("DEPLOYMENT")
+	h := handler{log: boot.Log(), keys: boot.Ring(deployment, tables, kms, time.Minute), kms: kms, sequencer: sequence.Sequencer{
 		Heads: state, Subjects: state, Events: dynamo.StoredEvents{Tables: tables, Now: time.Now}, Alarms: tables,
 		Changes: aws.Changes(boot.Env("READINGS_STREAM_ARN")), Manifests: tables, Places: state,
+		Uses: aws.Trail(boot.Env("DATA_KEY_ARN")), Owners: tables, Compared: state, Deployment: deployment, Users: users(),
 		Objects: objects.Log{Bucket: aws.Bucket(boot.Env("AUDIT_LOG_BUCKET"), maxObject), Keep: time.Duration(days) * 24 * time.Hour, Now: time.Now},
 		Origin:  boot.Env("LOG_ORIGIN"), Now: time.Now, Rand: rand.Reader}}
 	lambda.Start(h.run)
+}
+
+// users is who may do what with the key that wraps the owners' private keys. Those that
+// open write an event before each opening, to which they are held; who makes pairs
+// opens nothing.
+func users() map[string]sequence.User {
+	return map[string]sequence.User{
+		boot.Env("READINGS_ROLE_ARN"): {Operation: "Decrypt", Function: "readings"},
+		boot.Env("HISTORY_ROLE_ARN"):  {Operation: "Decrypt", Function: "history"},
+		boot.Env("PROJECT_ROLE_ARN"):  {Operation: "Decrypt", Function: "project"},
+		boot.Env("ENROL_ROLE_ARN"):    {Operation: "GenerateDataKeyPairWithoutPlaintext"},
+	}
 }

@@ -16,7 +16,7 @@ from launcher.layout import HERE, HOST, REGION, Layout, aws_environ, port_file
 from launcher.progress import Trouble, step
 
 POOLS = HERE / "pools"
-PLUGINS = {"dynamodb", "ed25519", "executor", "frontdoor", "loopback", "repairs", "responses"}
+PLUGINS = {"cloudtrail", "dynamodb", "ed25519", "executor", "frontdoor", "loopback", "repairs", "responses"}
 PROCESSORS = os.cpu_count() or 1
 START_S = 60.0
 DOWN_S = 20.0  # MiniStack writes its state while it ends, PostgreSQL what it holds in memory

@@ -57,7 +57,7 @@ type Event struct {
 	Device    string   // the tracker's id
 	Pairing   string   // the name of a pairing
 	Consent   *Consent // what was said, of an event that changes a consent
-	About     string   // what the staff's work is about: an OAuth client, the id of an identity's document; of a finding an API key's id, or a function
+	About     string   // what the staff's work is about: an OAuth client, the id of an identity's document; of a finding an API key's id, or a function, or a record of CloudTrail
 	Changes   []string // what becomes of it, in constant words and names of our own: "state=off", "role=auditor"
 	Sharing   *Sharing // of an event that changes who may do what
 

@@ -14,6 +14,7 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/config"
+	"github.com/aws/aws-sdk-go-v2/service/cloudtrail"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodbstreams"
 	"github.com/aws/aws-sdk-go-v2/service/kms"
@@ -28,6 +29,7 @@ import (
 	"fitvault/shared/metrics"
 	"fitvault/shared/objects"
 	"fitvault/shared/params"
+	"fitvault/shared/trail"
 )
 
 // Env returns a setting, or ends the process and names the one that is missing.
@@ -80,6 +82,18 @@ func (a AWS) Tables(names dynamo.Tables) dynamo.Tables {
 // Changes is a stream of DynamoDB.
 func (a AWS) Changes(arn string) dynamo.Changes {
 	return dynamo.Changes{Client: dynamodbstreams.NewFromConfig(a.config), ARN: arn}
+}
+
+// Trail is what CloudTrail has recorded of a KMS key's use.
+func (a AWS) Trail(key string) trail.History {
+	return trail.History{Client: cloudtrail.NewFromConfig(a.config), Key: key, Pause: func(ctx context.Context, d time.Duration) error {
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(d):
+			return nil
+		}
+	}}
 }
 
 // Limiter is the one that all functions share, on the Requests table.

@@ -28,6 +28,7 @@ import (
 //
 //	head                    head            size, root, taken, published
 //	read                    read            how far each shard of the stream of Readings was compared
+//	uses                    uses            up to when the uses of the owners' key were compared
 //	subject#NAME            key             pseudonym
 //	pseudonym#PSEUDONYM     key             name, wrapped
 //	pseudonym#PSEUDONYM     leaf#INDEX      –
@@ -36,6 +37,7 @@ type AuditState struct{ Tables }
 const (
 	headID          = "head"
 	readDocument    = "read"
+	usesDocument    = "uses"
 	keyDocument     = "key"
 	subjectPrefix   = "subject#"
 	pseudonymPrefix = "pseudonym#"
@@ -238,6 +240,26 @@ func (t AuditState) Keep(ctx context.Context, places map[string]sequence.Place) 
 	}
 	_, err := t.Client.PutItem(ctx, &dynamodb.PutItemInput{TableName: aws.String(t.Tables.AuditState),
 		Item: item{"id": text(readDocument), "document": text(readDocument), "shards": &types.AttributeValueMemberM{Value: shards}}})
+	return err
+}
+
+// Compared implements sequence.Compared.
+func (t AuditState) Compared(ctx context.Context) (time.Time, error) {
+	i, err := t.state(ctx, usesDocument, usesDocument)
+	if err != nil || i == nil {
+		return time.Time{}, err
+	}
+	at, ok := getNumber(i, "compared")
+	if !ok {
+		return time.Time{}, errShape
+	}
+	return time.Unix(at, 0).UTC(), nil
+}
+
+// KeepCompared implements sequence.Compared.
+func (t AuditState) KeepCompared(ctx context.Context, upTo time.Time) error {
+	_, err := t.Client.PutItem(ctx, &dynamodb.PutItemInput{TableName: aws.String(t.Tables.AuditState),
+		Item: item{"id": text(usesDocument), "document": text(usesDocument), "compared": number(upTo.Unix())}})
 	return err
 }
 

@@ -42,6 +42,49 @@ func TestAuditStateContract(t *testing.T) {
 	sequencetest.HeadsContract(t, state)
 	sequencetest.SubjectsContract(t, state)
 	sequencetest.PlacesContract(t, state)
+	sequencetest.ComparedContract(t, state)
+}
+
+func TestKeyIDsContract(t *testing.T) {
+	tables := deployed(t)
+	tables.Keys = own(t, tables.Client, "owner", "key")
+	sequencetest.OwnersContract(t, tables, func(owner, id string) {
+		put(t, tables, tables.Keys, map[string]any{"owner": owner, "key": id, "wrapped": "canary"})
+	})
+}
+
+// TestKeyIDs: it asks for names alone, which is all that its role lets it see.
+func TestKeyIDs(t *testing.T) {
+	s := &script{answers: map[string][]answer{"Query": {
+		ok(`{"Items": [{"owner": {"S": "o"}, "key": {"S": "a"}}], "LastEvaluatedKey": {"owner": {"S": "o"}, "key": {"S": "a"}}}`),
+		ok(`{"Items": [{"owner": {"S": "o"}, "key": {"S": "b"}}]}`),
+	}}}
+	found, err := scripted(s).KeyIDs(t.Context(), []string{"o"})
+	require.NoError(t, err)
+	require.Equal(t, map[string][]string{"o": {"a", "b"}}, found)
+	require.Contains(t, s.asked[0], `"ProjectionExpression":"#o, #k"`)
+	require.Contains(t, s.asked[0], `"Select":"SPECIFIC_ATTRIBUTES"`)
+	_, err = stubbed(answer{status: 400, body: throttled}).KeyIDs(t.Context(), []string{"o", "p"})
+	require.Error(t, err)
+}
+
+func TestCompared(t *testing.T) {
+	s := &script{answers: map[string][]answer{"GetItem": {ok(`{"Item": {"compared": {"N": "1777872300"}}}`), ok(`{}`), ok(`{"Item": {"compared": {"S": "canary"}}}`)}, "PutItem": {ok(`{}`)}}}
+	state, at := dynamo.AuditState{Tables: scripted(s)}, time.Date(2026, 5, 4, 5, 25, 0, 0, time.UTC)
+	upTo, err := state.Compared(t.Context())
+	require.NoError(t, err)
+	require.Equal(t, at, upTo)
+	upTo, err = state.Compared(t.Context())
+	require.NoError(t, err)
+	require.Zero(t, upTo)
+	_, err = state.Compared(t.Context())
+	require.Error(t, err, "of another shape")
+	require.NoError(t, state.KeepCompared(t.Context(), at))
+	require.Contains(t, s.asked[3], `"compared":{"N":"1777872300"}`)
+	down := dynamo.AuditState{Tables: stubbed(answer{status: 400, body: throttled})}
+	_, err = down.Compared(t.Context())
+	require.Error(t, err)
+	require.Error(t, down.KeepCompared(t.Context(), at))
 }
 
 func TestStoredEventsContract(t *testing.T) {

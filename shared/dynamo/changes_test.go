@@ -285,6 +285,6 @@ func TestPlaces(t *testing.T) {
 }
 
 func scripted(s *script) dynamo.Tables {
-	return dynamo.Tables{Requests: "requests", AuditState: "state", Client: dynamodb.New(dynamodb.Options{Region: "eu-central-1", HTTPClient: s, Retryer: aws.NopRetryer{},
+	return dynamo.Tables{Requests: "requests", AuditState: "state", Keys: "keys", Client: dynamodb.New(dynamodb.Options{Region: "eu-central-1", HTTPClient: s, Retryer: aws.NopRetryer{},
 		Credentials: credentials.NewStaticCredentialsProvider("an id", "a secret of some length", "")})}
 }

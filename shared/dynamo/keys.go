@@ -2,10 +2,13 @@ package dynamo
 
 import (
 	"context"
+	"sync"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
+	"golang.org/x/sync/errgroup"
 
 	"fitvault/shared/keyring"
 	"fitvault/shared/vault"
@@ -49,6 +52,35 @@ func (t Tables) OwnerKey(ctx context.Context, owner, keyID string) (keyring.Enro
 		Signature: getBytes(i, "signature"),
 		Wrapped:   getBytes(i, "wrapped"),
 	}, nil
+}
+
+// KeyIDs implements sequence.Owners. It asks for the keys of items alone: which ids there
+// are, and nothing of the keys that they name.
+func (t Tables) KeyIDs(ctx context.Context, owners []string) (map[string][]string, error) {
+	var mu sync.Mutex
+	found := map[string][]string{}
+	group, ctx := errgroup.WithContext(ctx)
+	group.SetLimit(atOnce)
+	for _, owner := range owners {
+		group.Go(func() error {
+			pages := dynamodb.NewQueryPaginator(t.Client, &dynamodb.QueryInput{TableName: aws.String(t.Keys),
+				KeyConditionExpression: aws.String("#o = :o"), ExpressionAttributeValues: item{":o": text(owner)},
+				Select: types.SelectSpecificAttributes, ProjectionExpression: aws.String("#o, #k"), ExpressionAttributeNames: map[string]string{"#o": "owner", "#k": "key"}})
+			for pages.HasMorePages() {
+				out, err := pages.NextPage(ctx)
+				if err != nil {
+					return err
+				}
+				mu.Lock()
+				for _, i := range out.Items {
+					found[owner] = append(found[owner], getText(i, "key"))
+				}
+				mu.Unlock()
+			}
+			return nil
+		})
+	}
+	return found, group.Wait()
 }
 
 // PutServiceKey stores a service key unless its name is taken, and reports

@@ -50,13 +50,15 @@ var (
 	SetAside     = Metric{Name: "set_aside"}
 	FailuresKept = Metric{Name: "failures_kept"} // that a replay could not mend
 
+	UsesUnseen = Metric{Name: "uses_unseen_seconds", Unit: "Seconds"} // of time, whose uses of the owners' key nobody compared, or not in time
+
 	Succeeded = Metric{Name: "succeeded", OfFunction: true} // runs of what runs by schedule, or by hand
 )
 
 // All is every metric.
 func All() []Metric {
 	return []Metric{Requests, Duration, ServerErrors, Refusals, Throttles, ColdStarts, Alarms, Findings,
-		KMSFailures, DatabaseFailures, Parts, OwnersFailed, SetAside, FailuresKept, Succeeded}
+		KMSFailures, DatabaseFailures, Parts, OwnersFailed, SetAside, FailuresKept, UsesUnseen, Succeeded}
 }
 
 // Value is what one record adds to a metric.

@@ -17,8 +17,8 @@ const Window = 3 * time.Hour
 // tries is how often a reconciler begins, where another run moves the head meanwhile.
 const tries = 5
 
-// Reconcile compares the stored events of the last hours with the log, and then
-// what was done to owners' data with both.
+// Reconcile compares the stored events of the last hours with the log, then what was
+// done to owners' data with both, and then who used the key that opens it.
 func (s Sequencer) Reconcile(ctx context.Context) (r Result, err error) {
 	head, err := s.begin(ctx)
 	for n := 1; n < tries && errors.Is(err, ErrMoved); n++ { // by a run that takes, which compares nothing
@@ -29,6 +29,9 @@ func (s Sequencer) Reconcile(ctx context.Context) (r Result, err error) {
 	}
 	if err == nil {
 		err = s.compareData(ctx, head, &r)
+	}
+	if err == nil {
+		err = s.compareUses(ctx, head, &r)
 	}
 	return r, err
 }

@@ -137,29 +137,40 @@ type Subjects interface {
 	Index(ctx context.Context, leaves map[record.Pseudonym][]int64) error
 }
 
-// Sequencer is one run's means. Signer signs with the log's key. Changes, Manifests
-// and Places are for Reconcile.
+// Sequencer is one run's means. Signer signs with the log's key. From Changes to
+// Users all is for Reconcile.
 type Sequencer struct {
-	Heads     Heads
-	Objects   Objects
-	Events    Events
-	Subjects  Subjects
-	Alarms    auditlog.Writer
-	Changes   Changes
-	Manifests Manifests
-	Places    Places
-	Key       record.ServiceKey
-	Origin    string
-	Signer    note.Signer
-	Verifier  note.Verifier
-	Now       func() time.Time
-	Rand      io.Reader
+	Heads      Heads
+	Objects    Objects
+	Events     Events
+	Subjects   Subjects
+	Alarms     auditlog.Writer
+	Changes    Changes
+	Manifests  Manifests
+	Places     Places
+	Uses       Uses
+	Owners     Owners
+	Compared   Compared
+	Users      map[string]User // by the ARN of a role, which is its function's alone
+	Key        record.ServiceKey
+	Origin     string
+	Deployment string
+	Signer     note.Signer
+	Verifier   note.Verifier
+	Now        func() time.Time
+	Rand       io.Reader
 }
 
 // Result is what a run did, in numbers.
 type Result struct {
 	Size, Added, Altered, Missing int64
 	Unlogged                      int64         // changes of owners' data that no event tells of
+	Uses                          int64         // of the owners' key that were compared
+	UsedByOther, UsedUnlogged     int64         // of them, those that should not have been
+	Refused                       int64         // of them, those that KMS refused
+	Unsure                        int64         // of them, those that may be of somebody who was erased since
+	Unseen                        time.Duration // of which uses there may be that nobody looked at, or will
+	UsesBehind                    time.Duration // of which uses there are that the next runs will look at
 	Behind                        time.Duration // 0: caught up
 }
 

@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"encoding/hex"
 	"errors"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -303,4 +304,89 @@ func ItemsContract(t *testing.T, m sequence.Manifests, store func(key string) []
 	found, err := m.Items(t.Context(), keys)
 	require.NoError(t, err)
 	require.Equal(t, want, found, "of one that is not there nothing may be stored")
+}
+
+// ComparedContract is what every sequence.Compared keeps to. It begins without any.
+func ComparedContract(t *testing.T, c sequence.Compared) {
+	upTo, err := c.Compared(t.Context())
+	require.NoError(t, err)
+	require.True(t, upTo.IsZero())
+	for _, want := range []time.Time{time.Date(2026, 5, 4, 5, 25, 0, 0, time.UTC), time.Date(2026, 5, 4, 6, 25, 1, 0, time.UTC)} {
+		require.NoError(t, c.KeepCompared(t.Context(), want))
+		upTo, err = c.Compared(t.Context())
+		require.NoError(t, err)
+		require.Equal(t, want, upTo)
+	}
+}
+
+// OwnersContract is what every sequence.Owners keeps to. store gives an owner a key of
+// an id.
+func OwnersContract(t *testing.T, o sequence.Owners, store func(owner, id string)) {
+	var owners []string
+	want := map[string][]string{}
+	for n := range 40 { // more than are asked for at once
+		owner := "owner-" + rand.Text()
+		owners = append(owners, owner)
+		for range n % 3 {
+			id := rand.Text()
+			store(owner, id)
+			want[owner] = append(want[owner], id)
+		}
+		slices.Sort(want[owner])
+		if n%3 == 0 {
+			delete(want, owner)
+		}
+	}
+	found, err := o.KeyIDs(t.Context(), owners)
+	require.NoError(t, err)
+	for _, ids := range found {
+		slices.Sort(ids)
+	}
+	require.Equal(t, want, found, "of one who has none there is nothing")
+}
+
+// UsesContract is what every sequence.Uses keeps to. use uses the key a number of times,
+// each with another owner's key, and says with which, in order.
+func UsesContract(t *testing.T, u sequence.Uses, use func(times int) []string) {
+	const times = 120 // of which at least two pages are full
+	from := time.Now().UTC().Truncate(time.Second)
+	want := use(times)
+	to := time.Now().UTC().Truncate(time.Second).Add(time.Second)
+	read := func(from, to time.Time) (all []sequence.Use, pages int) {
+		t.Helper()
+		for token := ""; ; {
+			page, next, err := u.Page(t.Context(), from, to, token)
+			require.NoError(t, err)
+			all = append(all, page...)
+			if pages++; next == "" {
+				return all, pages
+			}
+			token = next
+		}
+	}
+	var all []sequence.Use
+	var pages int
+	require.Eventually(t, func() bool { // records may be late
+		all, pages = read(from, to)
+		return len(all) >= times
+	}, 10*time.Second, 100*time.Millisecond)
+	require.Greater(t, pages, 2)
+	var found []string
+	for n, use := range all {
+		require.False(t, use.Time.Before(from))
+		require.True(t, use.Time.Before(to))
+		if n > 0 {
+			require.False(t, use.Time.After(all[n-1].Time), "the newest first")
+		}
+		if slices.Contains(want, use.Key) {
+			require.False(t, use.Strange)
+			require.False(t, use.Failed)
+			require.NotEmpty(t, use.ID)
+			found = append(found, use.Key)
+		}
+	}
+	require.ElementsMatch(t, want, found)
+	none, pages := read(from.Add(-2*time.Hour), from.Add(-time.Hour))
+	require.Empty(t, none)
+	require.Equal(t, 1, pages)
 }

@@ -29,6 +29,9 @@ import (
 // Origin is the name of the log here.
 const Origin = "fitvault.example/audit/test"
 
+// Deployment is the name of the deployment here.
+const Deployment = "test"
+
 // Memory is everything that sequencers share. It is safe for concurrent use.
 type Memory struct {
 	mu       sync.Mutex
@@ -45,6 +48,10 @@ type Memory struct {
 	off       bool // the stream
 	manifests map[string][]string
 	places    map[string]sequence.Place
+
+	uses     []sequence.Use      // the newest first
+	keys     map[string][]string // of owners
+	compared time.Time
 }
 
 // shard is a part of the stream of owners' data.
@@ -61,7 +68,7 @@ type stored struct {
 
 func NewMemory() *Memory {
 	return &Memory{objects: map[string][]byte{}, locked: map[string]bool{}, events: map[sequence.Key]sequence.Stored{}, subjects: map[string]stored{},
-		names: map[record.Pseudonym]string{}, index: map[record.Pseudonym]map[int64]bool{}, shards: map[string]*shard{}, manifests: map[string][]string{}}
+		names: map[record.Pseudonym]string{}, index: map[record.Pseudonym]map[int64]bool{}, shards: map[string]*shard{}, manifests: map[string][]string{}, keys: map[string][]string{}}
 }
 
 func (m *Memory) Head(context.Context) (sequence.Head, error) {
@@ -370,6 +377,80 @@ func (m *Memory) Keep(_ context.Context, places map[string]sequence.Place) error
 	return nil
 }
 
+// Page implements sequence.Uses, with pages of 50, as CloudTrail has.
+func (m *Memory) Page(_ context.Context, from, to time.Time, token string) (page []sequence.Use, next string, err error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	all := m.uses[m.before(to):m.before(from)]
+	begin := 0
+	if token != "" {
+		if begin, err = strconv.Atoi(token); err != nil {
+			return nil, "", err
+		}
+	}
+	upTo := min(begin+PerPage, len(all))
+	if upTo < len(all) {
+		next = strconv.Itoa(upTo)
+	}
+	return slices.Clone(all[begin:upTo]), next, nil
+}
+
+// before is where the uses of before a time begin.
+func (m *Memory) before(at time.Time) int {
+	n, _ := slices.BinarySearchFunc(m.uses, at, func(u sequence.Use, at time.Time) int {
+		if u.Time.Before(at) {
+			return 1
+		}
+		return -1
+	})
+	return n
+}
+
+// PerPage is how many uses a page of Memory has.
+const PerPage = 50
+
+// Use records a use of the owners' key.
+func (m *Memory) Use(u sequence.Use) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.uses = slices.Insert(m.uses, m.before(u.Time), u)
+}
+
+// KeyIDs implements sequence.Owners.
+func (m *Memory) KeyIDs(_ context.Context, owners []string) (map[string][]string, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	found := map[string][]string{}
+	for _, owner := range owners {
+		if ids := m.keys[owner]; len(ids) > 0 {
+			found[owner] = slices.Clone(ids)
+		}
+	}
+	return found, nil
+}
+
+// SetKeys says which keys an owner has; of none he was erased.
+func (m *Memory) SetKeys(owner string, ids ...string) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.keys[owner] = ids
+}
+
+// Compared implements sequence.Compared.
+func (m *Memory) Compared(context.Context) (time.Time, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.compared, nil
+}
+
+// KeepCompared implements sequence.Compared.
+func (m *Memory) KeepCompared(_ context.Context, upTo time.Time) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.compared = upTo
+	return nil
+}
+
 // Objects is a copy of the bucket.
 func (m *Memory) Objects() map[string][]byte {
 	m.mu.Lock()
@@ -466,7 +547,7 @@ type Process struct {
 // NewProcess puts a sequencer upon memory.
 func NewProcess(m *Memory, k Keys, now func() time.Time) *Process {
 	p := &Process{Memory: m}
-	p.Sequencer = sequence.Sequencer{Heads: p, Objects: p, Events: p, Subjects: p, Alarms: p, Changes: p, Manifests: p, Places: p, Key: k.Service, Origin: Origin, Verifier: k.Verifier, Now: now, Rand: rand.Reader}
+	p.Sequencer = sequence.Sequencer{Heads: p, Objects: p, Events: p, Subjects: p, Alarms: p, Changes: p, Manifests: p, Places: p, Uses: p, Owners: p, Compared: p, Deployment: Deployment, Key: k.Service, Origin: Origin, Verifier: k.Verifier, Now: now, Rand: rand.Reader}
 	p.Sequencer.Signer = tiles.NewSigner(k.Verifier, func(text []byte) (signature []byte, err error) {
 		err = p.write(func() error {
 			m.mu.Lock()
@@ -556,4 +637,8 @@ func (p *Process) Subject(ctx context.Context, name string, fresh func() (record
 
 func (p *Process) Keep(ctx context.Context, places map[string]sequence.Place) error {
 	return p.write(func() error { return p.Memory.Keep(ctx, places) })
+}
+
+func (p *Process) KeepCompared(ctx context.Context, upTo time.Time) error {
+	return p.write(func() error { return p.Memory.KeepCompared(ctx, upTo) })
 }
