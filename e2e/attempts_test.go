@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"context"
+	"errors"
 	"strings"
 	"testing"
 
@@ -14,6 +15,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/aws-sdk-go-v2/service/ssm"
 	ssmtypes "github.com/aws/aws-sdk-go-v2/service/ssm/types"
+	"github.com/aws/smithy-go"
 	"github.com/stretchr/testify/require"
 
 	"fitvault/shared/keyring"
@@ -256,8 +258,25 @@ func (e enforced) attemptsOnStores(t *testing.T) []attempt {
 	}
 
 	add("look up who used a key", all(sequencer), func(ctx context.Context, c aws.Config) error {
-		return none(cloudtrail.NewFromConfig(c).LookupEvents(ctx, &cloudtrail.LookupEventsInput{}))
+		_, err := cloudtrail.NewFromConfig(c).LookupEvents(ctx, &cloudtrail.LookupEventsInput{})
+		var answer smithy.APIError
+		if errors.As(err, &answer) && answer.ErrorCode() == "UnknownError" { // MiniStack has no CloudTrail to ask behind its door
+			return nil
+		}
+		return err
 	})
+
+	// Of identities the sentinel sees whose they are, where it is told of the user pools' events.
+	for names, may := range map[string][]string{"#i, #d, #u": all(watching), "#i, #d, #u, #r": nil} {
+		add("read an identity's "+names, may, func(ctx context.Context, c aws.Config) error {
+			attributes := map[string]string{"#i": "id", "#d": "document", "#u": "user"}
+			if may == nil {
+				attributes["#r"] = "roles"
+			}
+			return none(dynamodb.NewFromConfig(c).GetItem(ctx, &dynamodb.GetItemInput{TableName: aws.String("AccountsTable"), ProjectionExpression: aws.String(names), ExpressionAttributeNames: attributes,
+				Key: item{"id": text("identity#a"), "document": text("caller")}}))
+		})
+	}
 
 	// Of documents that decide, each changes its own part, and may not even compare another's.
 	owner, caller := item{"id": text("user#ada"), "document": text("owner")}, item{"id": text("identity#a"), "document": text("caller")}
@@ -343,7 +362,8 @@ func (e enforced) attemptsOnStores(t *testing.T) []attempt {
 	add("write the key of addresses", all(keykeeper), func(ctx context.Context, c aws.Config) error {
 		return none(ssm.NewFromConfig(c).PutParameter(ctx, addresses))
 	})
-	add("read the key of addresses", all(keykeeper, ingest, sealed, readings, enrol, history, devices, admin, sharing, auditing), func(ctx context.Context, c aws.Config) error {
+	// The sentinel only where it is told of the user pools' events: PoolEvents.
+	add("read the key of addresses", all(watching, keykeeper, ingest, sealed, readings, enrol, history, devices, admin, sharing, auditing), func(ctx context.Context, c aws.Config) error {
 		return none(ssm.NewFromConfig(c).GetParameter(ctx, &ssm.GetParameterInput{Name: addresses.Name}))
 	})
 	certificates := &ssm.PutParameterInput{Name: aws.String("/database-ca"), Value: aws.String("x"), Type: ssmtypes.ParameterTypeString, Overwrite: aws.Bool(true)}
