@@ -85,7 +85,8 @@ func BenchmarkMemory(b *testing.B) {
 func settings(aws string, outputs map[string]string, pool string) []string {
 	environment := []string{
 		"AWS_ENDPOINT_URL=" + aws, "AWS_REGION=eu-central-1", "AWS_ACCESS_KEY_ID=local-operator", "AWS_SECRET_ACCESS_KEY=local-operator-secret",
-		"DEPLOYMENT=fitvault", "TOKEN_KEYS_PARAMETER=/fitvault/token-keys",
+		"DEPLOYMENT=fitvault", "TOKEN_KEYS_PARAMETER=/fitvault/token-keys", "ADDRESS_KEY_PARAMETER=/fitvault/address-key",
+		"USER_LIMIT=100000", "DEVICE_LIMIT=100000", "ADDRESS_LIMIT=100000", "CLIENT_LIMIT=1000000",
 		"TOKEN_ISSUER=https://cognito-idp.eu-central-1.amazonaws.com/" + pool,
 	}
 	for name, output := range map[string]string{"ACCOUNTS_TABLE": "AccountsTable", "KEYS_TABLE": "KeysTable", "READINGS_TABLE": "ReadingsTable",

@@ -74,8 +74,8 @@ func decodeActivity(text []byte, issuer string, key []byte) (e sentinel.Event, o
 		mac.Write([]byte("fitvault name\x00"))
 		mac.Write([]byte(strings.ToLower(m.UserName)))
 		e.Caller = "name#" + base64.RawURLEncoding.EncodeToString(mac.Sum(nil)[:16])
-	default:
-		return sentinel.Event{}, false
+	default: // nobody, as far as the pool knew
+		return sentinel.Event{}, m.UserSub == "" && m.UserName == ""
 	}
 	if _, err := netip.ParseAddr(m.IPAddress); err == nil {
 		e.Charged.Address = edge.NameAddress(key, m.IPAddress)

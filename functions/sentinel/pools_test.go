@@ -113,7 +113,6 @@ func TestStrangeActivity(t *testing.T) {
 		"no pool's id":           {"userPoolId": "eu-central-1/People001"},
 		"an answer that is none": {"eventResponse": "Maybe"},
 		"no answer":              {"eventResponse": nil},
-		"nobody at all":          {"userSub": nil, "userName": nil},
 		"a strange user":         {"userSub": "c0ffee#1"},
 		"a long user":            {"userSub": strings.Repeat("a", 65)},
 		"a long name":            {"userSub": nil, "userName": strings.Repeat("a", maxName+1)},
@@ -123,6 +122,9 @@ func TestStrangeActivity(t *testing.T) {
 		require.False(t, ok, name)
 		require.Zero(t, e.Caller, name)
 	}
+	nobody, known := decodeActivity(changed(t, "refused", map[string]any{"userSub": nil, "userName": nil}), peoplesIssuer, key)
+	require.True(t, known, "who was nobody may be left out")
+	require.Zero(t, nobody)
 	for name, text := range map[string]string{"nothing": "", "no object": "[]", "an error of a message": `{"eventSource":"USER_NOTIFICATION","message":{"version":"1"}}`} {
 		_, ok := decodeActivity([]byte(text), peoplesIssuer, key)
 		require.False(t, ok, name)

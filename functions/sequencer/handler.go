@@ -69,7 +69,7 @@ func (h handler) run(ctx context.Context, t task) error {
 		slog.Int64("altered", r.Altered), slog.Int64("missing", r.Missing), slog.Int64("unlogged", r.Unlogged), slog.Int64("behind_seconds", int64(r.Behind.Seconds()))}
 	if name == "reconciler" {
 		attributes = append(attributes, slog.Int64("uses", r.Uses), slog.Int64("used_by_other", r.UsedByOther), slog.Int64("used_unlogged", r.UsedUnlogged), slog.Int64("refused", r.Refused),
-			slog.Int64("unsure", r.Unsure), slog.Int64("uses_behind_seconds", int64(r.UsesBehind.Seconds())))
+			slog.Int64("uses_behind_seconds", int64(r.UsesBehind.Seconds())))
 	}
 	level, values := slog.LevelInfo, []metrics.Value{metrics.Succeeded.Of(1)}
 	alarm := r.Altered+r.Missing+r.Unlogged+r.UsedByOther+r.UsedUnlogged > 0
@@ -85,7 +85,7 @@ func (h handler) run(ctx context.Context, t task) error {
 	case t.Task == "uses":
 		values = nil // the schedule's work is not done by it
 	}
-	if name == "reconciler" && err == nil { // it has an alarm of its own: where it rings for good, no other is lost beside it
+	if name == "reconciler" && (err == nil || r.Unseen > 0) { // it has an alarm of its own: where it rings for good, no other is lost beside it
 		values = append(values, metrics.UsesUnseen.Of(int64((r.Unseen + max(0, r.UsesBehind-behind)).Seconds())))
 	}
 	if alarm {
@@ -108,17 +108,17 @@ func (h handler) do(ctx context.Context, t task) (r sequence.Result, err error) 
 		return r, fault.Wrap(fault.Internal, "the log's name cannot be used in notes", err)
 	}
 	s.Signer = tiles.NewSigner(s.Verifier, func(text []byte) ([]byte, error) { return h.kms.SignEd25519(ctx, keyring.PurposeLog, text) })
+	until := s.Now().Add(reserve)
+	if deadline, ok := ctx.Deadline(); ok {
+		until = deadline.Add(-reserve)
+	}
 	switch t.Task {
 	case "take":
-		until := s.Now().Add(reserve)
-		if deadline, ok := ctx.Deadline(); ok {
-			until = deadline.Add(-reserve)
-		}
 		return s.Run(ctx, until)
 	case "reconcile":
-		return s.Reconcile(ctx)
+		return s.Reconcile(ctx, until)
 	case "uses":
-		return s.CompareUses(ctx, t.From, t.To)
+		return s.CompareUses(ctx, t.From, t.To, until)
 	}
 	return r, fault.New(fault.BadRequest, "no such task")
 }

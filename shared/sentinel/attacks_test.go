@@ -245,9 +245,13 @@ func TestAtTheUserPool(t *testing.T) {
 				w.tries(victim, sentinel.Refused, address)
 			}
 		}},
-		"many-accounts": {unseen: true, step: func(w *world, _ person, n int) {
+		"many-accounts": {unseen: true, step: func(w *world, victim person, n int) {
 			if n%10 == 0 {
-				w.tries(w.person(), []sentinel.Attempt{sentinel.Refused, sentinel.Forgotten}[n/10%2], address)
+				who := w.person()
+				if n%50 == 0 {
+					who = victim
+				}
+				w.tries(who, []sentinel.Attempt{sentinel.Refused, sentinel.Forgotten}[n/10%2], address)
 			}
 		}},
 		"takeovers": {held: true, step: func(w *world, victim person, n int) {

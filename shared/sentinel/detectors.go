@@ -179,8 +179,12 @@ func caller(e Event) []target {
 	return all
 }
 
-// signIn is the caller's; a system has none, and waits as a whole.
+// signIn is the caller's; a system has none, and waits as a whole. At a user pool nobody
+// is signed in yet: whose name it was waits for nothing.
 func signIn(e Event) []target {
+	if e.Attempt != "" {
+		return nil
+	}
 	if e.Charged.Device == "" {
 		return []target{{e.Charged.Key, limit.User}}
 	}

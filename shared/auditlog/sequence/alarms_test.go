@@ -15,6 +15,9 @@ import (
 	"fitvault/shared/fault"
 )
 
+// forever is until when runs of these tests have time.
+var forever = time.Unix(1<<40, 0)
+
 // alarms is the kinds of alarms that are stored.
 func (w *world) alarms() (kinds []string) {
 	for _, s := range w.Stored() {
@@ -86,7 +89,7 @@ func TestMissingEvents(t *testing.T) {
 		return w, ids
 	}
 	reconcile := func(t *testing.T, w *world) sequence.Result {
-		r, err := w.process().Sequencer.Reconcile(t.Context())
+		r, err := w.process().Sequencer.Reconcile(t.Context(), forever)
 		require.NoError(t, err)
 		return r
 	}
@@ -206,12 +209,12 @@ func TestReconcilerCannotRead(t *testing.T) {
 	}
 	w, s := of(t)
 	s.Objects = deafTo{w, "tile/entries/000.p/2"}
-	_, err := s.Reconcile(t.Context())
+	_, err := s.Reconcile(t.Context(), forever)
 	require.Equal(t, fault.Unavailable, fault.KindOf(err))
 	require.Empty(t, w.alarms())
 	w, s = of(t)
 	w.SetObject("tile/entries/000.p/2", []byte("x"))
-	_, err = s.Reconcile(t.Context())
+	_, err = s.Reconcile(t.Context(), forever)
 	require.ErrorIs(t, err, sequence.ErrAltered)
 	require.Equal(t, []string{sequence.LogAltered}, w.alarms())
 }
@@ -253,7 +256,7 @@ func TestWhatCannotBeRead(t *testing.T) {
 		broken(&s, failing{w})
 		_, err := s.Run(t.Context(), w.later())
 		require.Equal(t, fault.Unavailable, fault.KindOf(err), name)
-		_, err = s.Reconcile(t.Context())
+		_, err = s.Reconcile(t.Context(), forever)
 		require.Equal(t, fault.Unavailable, fault.KindOf(err), name)
 		w.requireWhole(t)
 	}

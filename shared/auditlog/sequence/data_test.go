@@ -57,7 +57,7 @@ func (w *world) uploads(t testing.TB, owner, manifest string, items ...string) (
 
 func (w *world) reconcile(t testing.TB) sequence.Result {
 	t.Helper()
-	r, err := w.process().Sequencer.Reconcile(t.Context())
+	r, err := w.process().Sequencer.Reconcile(t.Context(), forever)
 	require.NoError(t, err)
 	return r
 }
@@ -271,7 +271,7 @@ func TestDaysOfData(t *testing.T) {
 	w.wait(time.Minute)
 	w.run(t)
 	s.Events = &counted
-	r, err := s.Reconcile(t.Context())
+	r, err := s.Reconcile(t.Context(), forever)
 	require.NoError(t, err)
 	require.EqualValues(t, planted, r.Unlogged)
 	require.LessOrEqual(t, counted.most, 20*time.Minute, "not all events of days are in memory")
@@ -302,7 +302,7 @@ func TestPortions(t *testing.T) {
 	s := w.process().Sequencer
 	s.Changes = narrow{w}
 	for want := int64(1); want >= 0; want-- {
-		r, err := s.Reconcile(t.Context())
+		r, err := s.Reconcile(t.Context(), forever)
 		require.NoError(t, err)
 		require.Equal(t, want, r.Unlogged)
 	}
@@ -382,7 +382,7 @@ func TestUnreadData(t *testing.T) {
 		w := begun(t)
 		s := w.process().Sequencer
 		s.Changes = vanishing{w}
-		r, err := s.Reconcile(t.Context())
+		r, err := s.Reconcile(t.Context(), forever)
 		require.NoError(t, err)
 		require.Zero(t, r.Unlogged)
 		w.TrimShard("shard-1", -1)
@@ -429,10 +429,10 @@ func TestBesideARunThatTakes(t *testing.T) {
 	w.stores(ada, pieceOf(2))
 	s := w.process().Sequencer
 	s.Heads = &moving{w, 5}
-	_, err := s.Reconcile(t.Context())
+	_, err := s.Reconcile(t.Context(), forever)
 	require.ErrorIs(t, err, sequence.ErrMoved)
 	s.Heads = &moving{w, 4}
-	r, err := s.Reconcile(t.Context())
+	r, err := s.Reconcile(t.Context(), forever)
 	require.NoError(t, err)
 	require.EqualValues(t, 1, r.Unlogged)
 }
@@ -448,7 +448,7 @@ func TestTwoReconcilers(t *testing.T) {
 	var both sync.WaitGroup
 	for range 2 {
 		both.Go(func() {
-			if r, err := w.process().Sequencer.Reconcile(t.Context()); err != nil || r.Unlogged > 1 {
+			if r, err := w.process().Sequencer.Reconcile(t.Context(), forever); err != nil || r.Unlogged > 1 {
 				t.Error("one of two fails, or finds what is not")
 			}
 		})
@@ -468,7 +468,7 @@ func TestDeathBeforeItIsKept(t *testing.T) {
 			w.stores(ada, pieceOf(2))
 			p := w.process()
 			p.DiesAt, p.After = at, after
-			_, err := p.Sequencer.Reconcile(t.Context())
+			_, err := p.Sequencer.Reconcile(t.Context(), forever)
 			require.ErrorIs(t, err, sequencetest.ErrDead)
 			require.Equal(t, fault.Unavailable, fault.KindOf(err))
 			w.reconcile(t)
@@ -549,7 +549,7 @@ func TestWhatCannotBeCompared(t *testing.T) {
 			w.run(t)
 			s := w.process().Sequencer
 			fail(&s, w)
-			_, err := s.Reconcile(t.Context())
+			_, err := s.Reconcile(t.Context(), forever)
 			require.Equal(t, fault.Unavailable, fault.KindOf(err))
 			require.Empty(t, w.told())
 			require.EqualValues(t, 1, w.reconcile(t).Unlogged)

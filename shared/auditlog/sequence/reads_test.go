@@ -108,7 +108,7 @@ func TestFailureAtEachRead(t *testing.T) {
 			_, err := s.Run(t.Context(), w.later())
 			if !f.failed {
 				require.NoError(t, err, name)
-				_, err = s.Reconcile(t.Context())
+				_, err = s.Reconcile(t.Context(), forever)
 			}
 			if !f.failed {
 				require.NoError(t, err, name)
@@ -118,7 +118,7 @@ func TestFailureAtEachRead(t *testing.T) {
 			require.Equal(t, fault.Unavailable, fault.KindOf(err), "%s %d", name, good)
 			require.Empty(t, w.alarms(), "%s %d", name, good)
 			w.run(t)
-			r, err := w.process().Sequencer.Reconcile(t.Context())
+			r, err := w.process().Sequencer.Reconcile(t.Context(), forever)
 			require.NoError(t, err)
 			require.EqualValues(t, 1, r.Missing)
 			w.wait(time.Minute)

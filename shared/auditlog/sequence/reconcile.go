@@ -18,8 +18,9 @@ const Window = 3 * time.Hour
 const tries = 5
 
 // Reconcile compares the stored events of the last hours with the log, then what was
-// done to owners' data with both, and then who used the key that opens it.
-func (s Sequencer) Reconcile(ctx context.Context) (r Result, err error) {
+// done to owners' data with both, and then who used the key that opens it, for which it
+// has until then.
+func (s Sequencer) Reconcile(ctx context.Context, until time.Time) (r Result, err error) {
 	head, err := s.begin(ctx)
 	for n := 1; n < tries && errors.Is(err, ErrMoved); n++ { // by a run that takes, which compares nothing
 		head, err = s.begin(ctx)
@@ -31,7 +32,7 @@ func (s Sequencer) Reconcile(ctx context.Context) (r Result, err error) {
 		err = s.compareData(ctx, head, &r)
 	}
 	if err == nil {
-		err = s.compareUses(ctx, head, &r)
+		err = s.compareUses(ctx, head, until, &r)
 	}
 	return r, err
 }

@@ -168,7 +168,6 @@ type Result struct {
 	Uses                          int64         // of the owners' key that were compared
 	UsedByOther, UsedUnlogged     int64         // of them, those that should not have been
 	Refused                       int64         // of them, those that KMS refused
-	Unsure                        int64         // of them, those that may be of somebody who was erased since
 	Unseen                        time.Duration // of which uses there may be that nobody looked at, or will
 	UsesBehind                    time.Duration // of which uses there are that the next runs will look at
 	Behind                        time.Duration // 0: caught up

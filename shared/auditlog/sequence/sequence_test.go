@@ -227,7 +227,7 @@ func TestMoreThanMemory(t *testing.T) {
 			require.EqualValues(t, many, r.Added, name)
 			require.Zero(t, r.Behind, name)
 		} else {
-			r, err := s.Reconcile(t.Context())
+			r, err := s.Reconcile(t.Context(), forever)
 			require.NoError(t, err)
 			require.Equal(t, [3]int64{many, 0, 0}, [3]int64{r.Added, r.Altered, r.Missing}, name)
 		}
@@ -249,7 +249,7 @@ func TestLateEvents(t *testing.T) {
 	require.EqualValues(t, 2, w.run(t).Size)
 	w.event(t, 3, start.Add(2*time.Second))
 	require.EqualValues(t, 2, w.run(t).Size)
-	r, err := w.process().Sequencer.Reconcile(t.Context())
+	r, err := w.process().Sequencer.Reconcile(t.Context(), forever)
 	require.NoError(t, err)
 	require.Equal(t, [3]int64{3, 1, 0}, [3]int64{r.Size, r.Added, r.Missing})
 	w.requireWhole(t)

@@ -68,8 +68,7 @@ type Uses interface {
 	Page(ctx context.Context, from, to time.Time, token string) (uses []Use, next string, err error)
 }
 
-// Owners says which keys owners have: the ids of those that there are. Of somebody who
-// was erased there are none.
+// Owners says which keys owners have: the ids of those that there are.
 type Owners interface {
 	KeyIDs(ctx context.Context, owners []string) (map[string][]string, error)
 }
@@ -86,10 +85,11 @@ type User struct {
 	Function  string // that writes an event before each; "" where nothing is opened
 }
 
-// grave are the operations that open what the key wraps, make what it wraps, or hand
-// the key on. What only looks at it or looks after it is none.
-var grave = []string{"CreateGrant", "Decrypt", "Encrypt", "GenerateDataKey", "GenerateDataKeyPair", "GenerateDataKeyPairWithoutPlaintext",
-	"GenerateDataKeyWithoutPlaintext", "PutKeyPolicy", "ReEncrypt", "ReplicateKey"}
+// harmless are the operations that only look at the key or look after it: they open
+// nothing, make nothing that it wraps, and hand it to nobody. All others are judged.
+var harmless = []string{"CancelKeyDeletion", "CreateAlias", "DeleteAlias", "DescribeKey", "DisableKey", "DisableKeyRotation", "EnableKey", "EnableKeyRotation",
+	"GetKeyPolicy", "GetKeyRotationStatus", "GetPublicKey", "ListAliases", "ListGrants", "ListKeyPolicies", "ListKeyRotations", "ListResourceTags", "RetireGrant",
+	"RevokeGrant", "RotateKey", "RotateKeyOnDemand", "ScheduleKeyDeletion", "TagResource", "UntagResource", "UpdateAlias", "UpdateKeyDescription"}
 
 // compareUses holds the uses of the key since the last run to the roles that may, and
 // those that open to the events. The oldest come first, a slice at a time: up to one
@@ -99,7 +99,7 @@ var grave = []string{"CreateGrant", "Decrypt", "Encrypt", "GenerateDataKey", "Ge
 //
 // What it cannot see: an opening beside an event of the same owner by the same function,
 // a use in another region, and who goes on using a key that he has unwrapped.
-func (s Sequencer) compareUses(ctx context.Context, head Head, r *Result) error {
+func (s Sequencer) compareUses(ctx context.Context, head Head, until time.Time, r *Result) error {
 	place, err := s.Compared.Compared(ctx)
 	if err != nil {
 		return unavailable("up to when uses of keys were compared is not known", err)
@@ -109,6 +109,9 @@ func (s Sequencer) compareUses(ctx context.Context, head Head, r *Result) error 
 	if taken := head.Taken.Add(-near).UTC().Truncate(time.Second); taken.Before(end) { // else their events may not have been looked at
 		end = taken
 	}
+	if place.After(now) {
+		return fault.New(fault.Internal, "uses of keys were compared up to a time that has not come")
+	}
 	if place.IsZero() {
 		place = end.Add(-began)
 	}
@@ -116,12 +119,12 @@ func (s Sequencer) compareUses(ctx context.Context, head Head, r *Result) error 
 		r.Unseen += oldest.Sub(place)
 		place = oldest
 	}
-	for left := pages; place.Before(end) && left > 0; {
+	for left := pages; place.Before(end) && left > 0 && s.Now().Before(until); {
 		upTo := place.Add(slice)
 		if upTo.After(end) {
 			upTo = end
 		}
-		uses, read, all, err := s.readUses(ctx, place, upTo, left)
+		uses, read, all, err := s.readUses(ctx, place, upTo, left, until)
 		if err != nil {
 			return err
 		}
@@ -129,7 +132,7 @@ func (s Sequencer) compareUses(ctx context.Context, head Head, r *Result) error 
 			break
 		}
 		if left -= read; !all {
-			r.Unseen += oldestOf(uses, upTo).Sub(place)
+			r.Unseen += wholeFrom(uses, upTo).Sub(place)
 		}
 		if err := s.judgeUses(ctx, head, place, upTo, uses, r); err != nil {
 			return err
@@ -146,7 +149,7 @@ func (s Sequencer) compareUses(ctx context.Context, head Head, r *Result) error 
 // CompareUses looks at the uses of a time, by hand: nothing is kept of it, so neither
 // does it make the hourly run pass anything over. What is found is told again, and uses of the
 // last minutes may not have been recorded yet.
-func (s Sequencer) CompareUses(ctx context.Context, from, to time.Time) (r Result, err error) {
+func (s Sequencer) CompareUses(ctx context.Context, from, to, until time.Time) (r Result, err error) {
 	from, to = from.UTC().Truncate(time.Second), to.UTC().Truncate(time.Second)
 	if now := s.Now(); !from.Before(to) || to.Sub(from) > again || to.After(now) || from.Before(now.Add(-memory)) {
 		return r, ErrSpan
@@ -160,15 +163,18 @@ func (s Sequencer) CompareUses(ctx context.Context, from, to time.Time) (r Resul
 		if upTo.After(to) {
 			upTo = to
 		}
-		uses, read, all, err := s.readUses(ctx, from, upTo, left)
+		uses, read, all, err := s.readUses(ctx, from, upTo, left, until)
 		if err != nil {
 			return r, err
 		}
 		if err := s.judgeUses(ctx, head, from, upTo, uses, &r); err != nil {
 			return r, err
 		}
-		if left -= read; !all {
-			r.Unseen = to.Sub(upTo) + oldestOf(uses, upTo).Sub(from)
+		if left -= read; !all || !s.Now().Before(until) {
+			r.Unseen = to.Sub(upTo)
+			if !all {
+				r.Unseen += wholeFrom(uses, upTo).Sub(from)
+			}
 			break
 		}
 		from = upTo
@@ -177,18 +183,19 @@ func (s Sequencer) CompareUses(ctx context.Context, from, to time.Time) (r Resul
 	return r, nil
 }
 
-// oldestOf is the time of the last of some uses, or a time where there is none.
-func oldestOf(uses []Use, none time.Time) time.Time {
+// wholeFrom is from when on uses were all read that go back to the last of some: of its
+// second there may be more. A time where there is none.
+func wholeFrom(uses []Use, none time.Time) time.Time {
 	if len(uses) == 0 {
 		return none
 	}
-	return uses[len(uses)-1].Time
+	return uses[len(uses)-1].Time.Add(time.Second)
 }
 
-// readUses reads the uses of a time, at most so many pages of them, and whether these were all.
-func (s Sequencer) readUses(ctx context.Context, from, to time.Time, most int) (uses []Use, read int, all bool, err error) {
+// readUses reads the uses of a time, at most so many pages of them and not past until, and whether these were all.
+func (s Sequencer) readUses(ctx context.Context, from, to time.Time, most int, until time.Time) (uses []Use, read int, all bool, err error) {
 	for token := ""; ; {
-		if read == most {
+		if read == most || read > 0 && !s.Now().Before(until) {
 			return uses, read, false, nil
 		}
 		some, next, err := s.Uses.Page(ctx, from, to, token)
@@ -212,7 +219,7 @@ func (s Sequencer) judgeUses(ctx context.Context, head Head, from, to time.Time,
 		switch {
 		case u.Strange:
 			others = append(others, u)
-		case !slices.Contains(grave, u.Operation):
+		case slices.Contains(harmless, u.Operation):
 			continue
 		case u.Failed:
 			r.Refused++
@@ -230,11 +237,7 @@ func (s Sequencer) judgeUses(ctx context.Context, head Head, from, to time.Time,
 		}
 		for function, uses := range opened {
 			for _, u := range uses {
-				switch {
-				case told.near(function, u.Key, u.Time):
-				case told.near(function, erased, u.Time): // his key's id is gone, and with it whether it was his
-					r.Unsure++
-				default:
+				if !told.near(function, u.Key, u.Time) {
 					alone = append(alone, u)
 				}
 			}
@@ -247,9 +250,6 @@ func (s Sequencer) judgeUses(ctx context.Context, head Head, from, to time.Time,
 	}
 	return s.tell(ctx, KeyUsedUnlogged, alone)
 }
-
-// erased stands for the key of an owner who has none any more. No key has this id.
-const erased = ""
 
 // told is when functions wrote events of the owner of a key.
 type told map[[2]string][]time.Time // by function and the key's id
@@ -286,11 +286,7 @@ func (s Sequencer) eventsNear(ctx context.Context, head Head, from, to time.Time
 	}
 	t := told{}
 	for of, times := range byOwner {
-		ids := keys[of[1]]
-		if len(ids) == 0 {
-			ids = []string{erased}
-		}
-		for _, id := range ids {
+		for _, id := range keys[of[1]] {
 			t[[2]string{of[0], id}] = append(t[[2]string{of[0], id}], times...)
 		}
 	}
@@ -298,8 +294,9 @@ func (s Sequencer) eventsNear(ctx context.Context, head Head, from, to time.Time
 }
 
 var (
-	recordID = regexp.MustCompile(`^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$`)
-	keyID    = regexp.MustCompile(`^[a-z2-7]{26}$`) // as enrol names owners' keys
+	recordID  = regexp.MustCompile(`^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$`)
+	operation = regexp.MustCompile(`^[A-Z][A-Za-z]{1,63}$`)
+	keyID     = regexp.MustCompile(`^[a-z2-7]{26}$`) // as enrol names owners' keys
 )
 
 // tell raises an alarm of each use, named by its record, and of the rest and of those
@@ -313,7 +310,7 @@ func (s Sequencer) tell(ctx context.Context, kind string, uses []Use) error {
 			continue
 		}
 		e := auditlog.Event{Kind: kind, About: u.ID, Records: 1}
-		if slices.Contains(grave, u.Operation) {
+		if operation.MatchString(u.Operation) {
 			e.Changes = append(e.Changes, fmt.Sprint("operation=", u.Operation))
 		}
 		if keyID.MatchString(u.Key) {

@@ -429,7 +429,7 @@ func (m *Memory) KeyIDs(_ context.Context, owners []string) (map[string][]string
 	return found, nil
 }
 
-// SetKeys says which keys an owner has; of none he was erased.
+// SetKeys says which keys an owner has.
 func (m *Memory) SetKeys(owner string, ids ...string) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
