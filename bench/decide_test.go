@@ -65,8 +65,8 @@ func BenchmarkDecide(b *testing.B) {
 		"owner":               {Principal: access.Principal{User: ada}, App: access.OwnApp},
 		"caregiver":           {Principal: access.Principal{User: ben}, App: access.OwnApp},
 		"app":                 {Principal: access.Principal{User: ada, Client: "third"}, App: access.ThirdPartyApp},
-		"caregiver by an app": {Principal: access.Principal{User: ben, Client: "third"}, App: access.ThirdPartyApp},
-		"20 grants":           {Principal: access.Principal{User: ben}, App: access.OwnApp, Owner: access.Owner{Grants: many}},
+		"caregiver-by-an-app": {Principal: access.Principal{User: ben, Client: "third"}, App: access.ThirdPartyApp},
+		"20-grants":           {Principal: access.Principal{User: ben}, App: access.OwnApp, Owner: access.Owner{Grants: many}},
 	} {
 		grants := q.Owner.Grants
 		q.Action, q.Owner, q.Now = access.ReadingsRead, account, now

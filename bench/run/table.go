@@ -41,7 +41,7 @@ var rows = func() (all []row) {
 	cpu("decode, validate, pack, seal: CPU", "Intake", "json.Unmarshal", map[string]float64{"series": 0.5, "points": 0.5}, "series", "points", "sync")
 	cpu("warm handler, event to answer: CPU", "Handler", "json.Unmarshal", map[string]float64{"series": 1, "points": 1, "sync": 1}, "series", "points", "sync")
 	cpu("the same with Lambda's own JSON: CPU", "Invocation", "json.Unmarshal", nil, "series", "points", "sync")
-	for _, who := range []string{"owner", "caregiver", "app", "caregiver by an app", "20 grants"} {
+	for _, who := range []string{"owner", "caregiver", "app", "caregiver-by-an-app", "20-grants"} {
 		add("a decision: CPU", who, func(all map[string]figures) (cells, bool) {
 			f, ok := all["Decide/"+who]
 			return cells{ours: micro(f["ours-µs"]), against: micro(f["theirs-µs"]) + " json.Unmarshal", ratio: f["ratio"], spread: spread(f), limit: 5, value: f["ours-µs"], unit: " µs"}, ok
