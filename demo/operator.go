@@ -115,25 +115,16 @@ func unreadable(ctx context.Context, table string) error {
 	return advice{"the operator cannot read the table " + table, "make status says what is up; make up starts what is not", nil}
 }
 
-// noBits makes the least id of a time.
-type noBits struct{}
-
-func (noBits) Read(b []byte) (int, error) { clear(b); return len(b), nil }
-
 // events returns the events since began that belong to one of the requests, in
 // order. A day's events are spread over 256 partitions, so the local table is
 // scanned; ids begin with the time.
 func (o operator) events(ctx context.Context, began time.Time, requests map[string]bool) ([]auditlog.Event, error) {
-	since, err := auditlog.NewID(began, noBits{})
-	if err != nil {
-		return nil, err
-	}
 	pages := dynamodb.NewScanPaginator(o.tables.Client, &dynamodb.ScanInput{
 		TableName:                 aws.String(o.tables.AuditEvents),
 		ConsistentRead:            aws.Bool(true),
 		FilterExpression:          aws.String("#i >= :since"),
 		ExpressionAttributeNames:  map[string]string{"#i": "id"},
-		ExpressionAttributeValues: map[string]types.AttributeValue{":since": &types.AttributeValueMemberS{Value: since}},
+		ExpressionAttributeValues: map[string]types.AttributeValue{":since": &types.AttributeValueMemberS{Value: auditlog.LeastID(began)}},
 	})
 	var found []auditlog.Event
 	for pages.HasMorePages() {

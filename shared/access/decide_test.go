@@ -317,8 +317,7 @@ func model(q Question) (allowed bool, types []reading.Type) {
 	theApp, authorised := o.Apps[p.Client]
 	switch {
 	case p.Staff:
-		has := map[Action]Role{AppsManage: Administrator, RolesManage: Administrator, DevicesRegister: Maker, AuditRead: Auditor, AuditResolve: Auditor}
-		role, is := has[q.Action]
+		role, is := roleFor[q.Action]
 		return is && q.App == StaffApp && slices.Contains(p.Roles, role), nil
 	case !onData[q.Action]:
 		if q.App != OwnApp || p.System || slices.Contains(staffs, q.Action) || !slices.Contains(Actions, q.Action) {

@@ -176,13 +176,15 @@ func TestNobodyElseManages(t *testing.T) {
 	}
 }
 
+// roleFor is the one role that each staff action is.
+var roleFor = map[Action]Role{AppsManage: Administrator, RolesManage: Administrator, DevicesRegister: Maker, AuditRead: Auditor, AuditResolve: Auditor}
+
 // TestRoles: each staff action is one role's, by an app of the staff's.
 func TestRoles(t *testing.T) {
-	has := map[Action]Role{AppsManage: Administrator, RolesManage: Administrator, DevicesRegister: Maker, AuditRead: Auditor, AuditResolve: Auditor}
 	for _, action := range staffs {
 		for _, role := range Roles {
 			q := Question{Principal: Principal{Issuer: "s", Subject: "sam", Staff: true, Roles: []Role{role}}, App: StaffApp, Action: action, Now: today}
-			require.Equal(t, has[action] == role, Decide(q).Allowed, "%s %s", action, role)
+			require.Equal(t, roleFor[action] == role, Decide(q).Allowed, "%s %s", action, role)
 			q.App = OwnApp
 			require.Equal(t, Decision{Kind: fault.Forbidden}, Decide(q))
 		}
